@@ -1,0 +1,25 @@
+//! What the agent (in the JVM), the helper (`hotfork`) and the restorer (the blob that replaces one
+//! address space by another) share. Everything here is defined once, is `#[repr(C)]`, needs no
+//! allocator, and is versioned as a whole by [`ABI_VERSION`].
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod capture;
+pub mod clock;
+mod plain;
+pub mod record;
+pub mod restore;
+pub mod template;
+mod text;
+
+pub use plain::Plain;
+pub use text::Text;
+
+/// Changes whenever any structure of this crate changes. Agent and helper refuse each other unless
+/// this and the package version agree exactly.
+pub const ABI_VERSION: u32 = 1;
+
+/// Version of the package, part of the greeting between agent and helper.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub const PAGE: u64 = 4096;

@@ -1,0 +1,132 @@
+//! What a template says about itself. It lies in the memory of the JVM that was captured, so it is
+//! in the image too, and an instance finds it again at the same address.
+
+use crate::Text;
+use crate::clock::Clocks;
+
+pub const MAGIC: u64 = u64::from_le_bytes(*b"HFRECORD");
+
+crate::plain_struct! {
+    /// The registers that a function call must preserve, and the stack pointer, which points at
+    /// the return address. Everything else is in the signal frame (or, for the agent's own thread,
+    /// is dead at the call).
+    pub struct Registers {
+        pub rbx: u64,
+        pub rbp: u64,
+        pub r12: u64,
+        pub r13: u64,
+        pub r14: u64,
+        pub r15: u64,
+        pub rsp: u64,
+    }
+}
+
+pub const STATE_FREE: u32 = 0;
+/// The signal is sent, no answer yet.
+pub const STATE_SIGNALLED: u32 = 1;
+/// The thread stands still in its handler.
+pub const STATE_PARKED: u32 = 2;
+/// The thread was at a place where it must not stand still: let it go and signal it again.
+pub const STATE_RETRY: u32 = 3;
+/// The thread ended before it saw the signal.
+pub const STATE_GONE: u32 = 4;
+
+/// Thread flags: keep this one in its handler until renewal is done (second release).
+pub const FLAG_HELD: u32 = 1;
+/// The first thread of the process (tid = pid).
+pub const FLAG_LEADER: u32 = 2;
+/// The agent's own thread: it has no signal frame.
+pub const FLAG_CAPTURER: u32 = 4;
+
+crate::plain_struct! {
+    /// One thread of the captured JVM.
+    pub struct ThreadSlot {
+        pub registers: Registers,
+        /// Base of FS: glibc's `struct pthread`.
+        pub fs_base: u64,
+        /// get_robust_list(2)
+        pub robust_list: u64,
+        pub robust_length: u64,
+        /// set_tid_address(2); in glibc also the cached tid that pthread_kill uses.
+        pub clear_tid: u64,
+        /// The `ucontext_t` of the signal frame, 0 for the capturer. Restores edit it (FPU layout, time).
+        pub ucontext: u64,
+        /// Address of HotSpot's `OSThread::_thread_id`, 0 for threads that HotSpot does not know.
+        pub os_thread_id: u64,
+        pub tid: i32,
+        /// One of `STATE_*`; touched atomically.
+        pub state: u32,
+        /// `FLAG_*`
+        pub flags: u32,
+        /// Times that the thread was let go and signalled again.
+        pub retries: u32,
+        pub name: [u8; 16],
+    }
+}
+
+pub const RANGES: usize = 128;
+
+/// Kinds of `KnownRange`.
+pub const RANGE_JAVA_HEAP: u32 = 1;
+pub const RANGE_METASPACE: u32 = 2;
+pub const RANGE_CODE: u32 = 3;
+/// The collector's side tables (cards, remembered sets, mark bitmaps).
+pub const RANGE_COLLECTOR: u32 = 4;
+
+crate::plain_struct! {
+    /// Memory whose owner the agent knows. It is only ever given back by HotSpot with mmap, never with
+    /// MADV_DONTNEED, so it may be mapped from the image file.
+    pub struct KnownRange {
+        pub address: u64,
+        pub length: u64,
+        pub kind: u32,
+        pub spare: u32,
+    }
+}
+
+crate::plain_struct! {
+    /// HotSpot's performance memory (hsperfdata), a shared file mapping in the captured JVM.
+    pub struct PerfMemory {
+        /// 0 when there is none.
+        pub address: u64,
+        pub length: u64,
+        /// Address of the C string with the file's name, 0 when it was not found. HotSpot unlinks that name
+        /// at exit, so an instance must change it.
+        pub name: u64,
+        /// Bytes that may be written there, the NUL among them.
+        pub name_capacity: u64,
+    }
+}
+
+crate::plain_struct! {
+    pub struct CaptureRecord {
+        pub magic: u64,
+        pub abi_version: u32,
+        pub pid: i32,
+        /// Address of the `ThreadSlot` array; slot 0 is the capturer.
+        pub slots: u64,
+        pub slot_count: u64,
+        /// Index of the leader's slot.
+        pub leader: u64,
+        /// `extern "C" fn(*const InstanceArgs) -> !` in the agent, to be entered on `entry_stack`
+        /// with no thread-local storage, all signals blocked.
+        pub instance_entry: u64,
+        pub entry_stack: u64,
+        /// Address of glibc's `__curbrk`, 0 when unknown.
+        pub curbrk: u64,
+        /// glibc's rseq area relative to the FS base; `rseq_size` 0 when glibc registers none.
+        pub rseq_offset: i64,
+        pub rseq_size: u64,
+        pub clocks: Clocks,
+        pub perf: PerfMemory,
+        pub range_count: u64,
+        pub ranges: [KnownRange; RANGES],
+        /// `java.vm.name`, `java.vm.version`, `java.vm.vendor`, `java.home`
+        pub vm_name: Text<128>,
+        pub vm_version: Text<128>,
+        pub vm_vendor: Text<128>,
+        pub java_home: Text<1024>,
+        /// "Serial", "Parallel", "G1", "Shenandoah"
+        pub collector: Text<32>,
+    }
+}

@@ -1,0 +1,4 @@
+//! The image: one regular, dense file that holds a template.
+
+pub mod format;
+pub mod manifest;
