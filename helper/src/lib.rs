@@ -2,5 +2,7 @@
 //! `hotfork-frozen` and in the restorer.
 #![deny(unsafe_code)]
 
+pub mod descriptors;
 pub mod exit;
 pub mod image;
+pub mod proc;
