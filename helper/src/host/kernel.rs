@@ -32,9 +32,8 @@ pub fn commit_left() -> io::Result<Option<u64>> {
         return Ok(None);
     }
     let meminfo = std::fs::read_to_string("/proc/meminfo")?;
-    let field = |name| {
-        meminfo_field(&meminfo, name).ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {name}")))
-    };
+    let field =
+        |name| meminfo_field(&meminfo, name).ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {name}")));
     Ok(Some(field("CommitLimit")?.saturating_sub(field("Committed_AS")?)))
 }
 

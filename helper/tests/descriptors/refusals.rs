@@ -103,13 +103,8 @@ fn locks() {
     let scratch = Scratch::new("locks");
     let path = scratch.0.join("write.lock");
     let open = || File::options().append(true).create(true).open(&path).unwrap();
-    let all = libc::flock {
-        l_type: libc::F_WRLCK as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
+    let all =
+        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
     let line = |kind| format!("{} with a {kind} WRITE lock; release the lock before the capture", path.display());
     let file = open();
     fcntl(&file, FcntlArg::F_SETLK(&all)).unwrap();
@@ -171,8 +166,7 @@ fn children_that_run() {
 
 fn children() {
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let line =
-        format!("the JVM has running child processes: {} (cat); let them end before the capture", child.id());
+    let line = format!("the JVM has running child processes: {} (cat); let them end before the capture", child.id());
     let mut recorder = Recorder::new(std::process::id() as i32, &[], Vec::new()).unwrap();
     for outcome in [recorder.preflight(), record_at_once(&[]).map(drop)] {
         let failure = outcome.unwrap_err();

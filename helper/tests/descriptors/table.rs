@@ -19,11 +19,7 @@ pub static TRIALS: &[Trial] = &[
 
 fn standard_streams() -> Vec<(i32, OwnedFd)> {
     let dup = |fd: std::os::fd::BorrowedFd| fd.try_clone_to_owned().unwrap();
-    vec![
-        (0, dup(std::io::stdin().as_fd())),
-        (1, dup(std::io::stdout().as_fd())),
-        (2, dup(std::io::stderr().as_fd())),
-    ]
+    vec![(0, dup(std::io::stdin().as_fd())), (1, dup(std::io::stdout().as_fd())), (2, dup(std::io::stderr().as_fd()))]
 }
 
 #[test]

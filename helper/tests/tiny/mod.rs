@@ -218,7 +218,11 @@ fn manifest() -> Manifest {
             instance_entry: CODE,
             entry_stack: STACK + STACK_LENGTH,
             curbrk: 0,
-            vdso: vec![symbol("__vdso_clock_gettime", 256), symbol("clock_gettime", 256), symbol("__vdso_getrandom", 512)],
+            vdso: vec![
+                symbol("__vdso_clock_gettime", 256),
+                symbol("clock_gettime", 256),
+                symbol("__vdso_getrandom", 512),
+            ],
             memory_map: MemoryMapFields {
                 start_code: page(0),
                 end_code: page(1),
