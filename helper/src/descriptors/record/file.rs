@@ -1,9 +1,9 @@
 //! Files with a path: which are opened again, which go into the image, which are refused.
 
+use super::contents::COPY_AT_MOST;
 use super::failed;
 use super::refusal::Refusal;
 use super::seen::Seen;
-use super::contents::COPY_AT_MOST;
 use crate::descriptors::class::Class;
 use crate::exit::Failure;
 use nix::sys::stat::{major, minor, stat};
@@ -49,7 +49,10 @@ impl Places {
 pub enum Verdict {
     Regular(PathBuf),
     /// `copy`: the JVM may go on writing to it, so it is read while the JVM is frozen.
-    Carried { path: PathBuf, copy: bool },
+    Carried {
+        path: PathBuf,
+        copy: bool,
+    },
     Directory(PathBuf),
     Device(PathBuf),
     PerfData,
@@ -134,7 +137,9 @@ fn proc_file(seen: &Seen, places: &Places) -> Result<Verdict, Refusal> {
     let first = parts.next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
     let rest = parts.as_path();
     match first.parse::<i32>() {
-        Ok(pid) if pid == places.pid && !rest.starts_with("task") => Ok(Verdict::Regular(Path::new("/proc/self").join(rest))),
+        Ok(pid) if pid == places.pid && !rest.starts_with("task") => {
+            Ok(Verdict::Regular(Path::new("/proc/self").join(rest)))
+        }
         Ok(_) => Err(Refusal::close(format!("{name}, which speaks of one process or thread"))),
         Err(_) => Ok(Verdict::Regular(seen.link.clone())),
     }

@@ -55,7 +55,8 @@ impl View {
     pub fn of(pid: i32) -> Result<Self, Failure> {
         let path = format!("/proc/{pid}/fdinfo");
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let fdinfo = nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| failed(&path, error.desc()))?;
+        let fdinfo =
+            nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| failed(&path, error.desc()))?;
         Ok(Self { pid, fdinfo, buffer: vec![0; 16 * 1024] })
     }
 
