@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod exit;
 pub mod host;
 pub mod image;
+pub mod proc;
 pub mod restore;
 pub mod say;
 pub mod verbs;
