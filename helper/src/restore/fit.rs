@@ -10,6 +10,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 use std::path::Path;
 
 type Answer = Result<(), Refusal>;
+type Question = (&'static str, fn(&Image) -> Answer);
 
 /// Room for the restorer, its stack, the environment and the host's vdso, beside the image's mappings.
 const HOLE_ALLOWANCE: u64 = 64 << 20;
@@ -17,7 +18,7 @@ const HOLE_ALLOWANCE: u64 = 64 << 20;
 const OWN_DESCRIPTORS: u64 = 16;
 
 /// The questions, in the order of asking, by the name that `check` shows.
-pub const QUESTIONS: [(&str, fn(&Image) -> Answer); 12] = [
+pub const QUESTIONS: [Question; 12] = [
     ("cpu", cpu),
     ("clock", clock),
     ("proc", proc_is_mounted),
@@ -72,7 +73,7 @@ fn working_directory(image: &Image) -> Answer {
 }
 
 fn write_and_execute(_: &Image) -> Answer {
-    if super::scaffold::denies_write_execute() {
+    if super::denies_write_execute() {
         return Err(Refusal::resource(
             "memory that was written may not become executable here (PR_SET_MDWE): no HotSpot runs so; \
              drop MemoryDenyWriteExecute= from the service",

@@ -40,8 +40,10 @@ impl Places {
         Ok(Self { pid, cwd, temporary })
     }
 
+    /// A Java runtime that lies there is no temporary file: it is compared with the image as a whole.
     fn is_temporary(&self, path: &Path) -> bool {
-        self.temporary.iter().any(|directory| path.starts_with(directory))
+        let of_runtime = |path: &Path| path.ancestors().any(|home| home.join("lib/server/libjvm.so").exists());
+        self.temporary.iter().any(|directory| path.starts_with(directory)) && !of_runtime(path)
     }
 }
 
@@ -168,4 +170,37 @@ fn is_perf_data(seen: &Seen) -> bool {
     seen.class == Class::Regular
         && path.file_name().is_some_and(digits)
         && directory.is_some_and(|name| name.as_bytes().starts_with(b"hsperfdata_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_runtime_in_the_temporary_directory_is_not_temporary() {
+        let home = std::env::temp_dir().join(format!("hotfork-runtime-{}", std::process::id()));
+        fs::create_dir_all(home.join("lib/server")).unwrap();
+        let places = Places { pid: 1, cwd: "/".into(), temporary: vec![std::env::temp_dir()] };
+        let before = places.is_temporary(&home.join("lib/modules"));
+        fs::write(home.join("lib/server/libjvm.so"), b"").unwrap();
+        let after = places.is_temporary(&home.join("lib/modules"));
+        fs::remove_dir_all(&home).unwrap();
+        assert!(before && !after);
+        assert!(places.is_temporary(&std::env::temp_dir().join("libzstd.so")));
+        assert!(!places.is_temporary(Path::new("/etc/passwd")));
+    }
+
+    #[test]
+    fn the_performance_file_is_known_by_its_name() {
+        let stat = stat("/proc/version").unwrap();
+        let seen = |link: &str| {
+            let class = Class::Regular;
+            is_perf_data(&Seen { number: 3, link: link.into(), stat, class, info: Default::default() })
+        };
+        assert!(seen("/tmp/hsperfdata_root/4711"));
+        assert!(seen("/tmp/hsperfdata_root/4711 (deleted)"));
+        assert!(!seen("/tmp/hsperfdata_root/x4711"));
+        assert!(!seen("/tmp/hsperfdata/4711"));
+    }
 }

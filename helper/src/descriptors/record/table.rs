@@ -117,6 +117,9 @@ impl Builder<'_> {
 
     fn kind(&mut self, seen: &Seen, duplicate: &OwnedFd) -> Result<Kind, Refusal> {
         refuse_kind(&seen.class, seen)?;
+        if seen.info.flags & libc::O_ASYNC != 0 {
+            return Err(Refusal::close(format!("{} with signal-driven I/O (O_ASYNC)", seen.link.display())));
+        }
         match &seen.class {
             class if is_file(class) => self.file(seen, duplicate),
             Class::Pipe => self.pipes.record(seen, duplicate),
