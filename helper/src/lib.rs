@@ -4,3 +4,7 @@
 
 pub mod exit;
 pub mod image;
+pub mod proc;
+pub mod save;
+#[cfg(test)]
+mod scratch;

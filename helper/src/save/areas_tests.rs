@@ -1,16 +1,17 @@
 use super::*;
 use crate::proc::smaps;
 use std::fmt::Write;
+use std::sync::OnceLock;
 
+static TEMPORARY: OnceLock<Vec<PathBuf>> = OnceLock::new();
 const HOME: &str = "/usr/lib/jvm/jdk";
 
-fn plan_of(lines: &[(&str, &str)], adjust: impl FnOnce(&mut Context)) -> Vec<Area> {
+fn plan_of<'a>(lines: &[(&str, &str)], adjust: impl FnOnce(&mut Context<'a>)) -> Vec<Area> {
     let mut text = String::new();
     for (line, flags) in lines {
         writeln!(text, "{line}\nRss: 4 kB\nVmFlags: {flags}").unwrap();
     }
     let mappings = smaps::parse(text.as_bytes()).unwrap();
-    let temporary = [PathBuf::from("/tmp")];
     let perf = PerfMemory { address: 0, length: 0, name: 0, name_capacity: 0 };
     let mut context = Context {
         known: &[],
@@ -18,7 +19,7 @@ fn plan_of(lines: &[(&str, &str)], adjust: impl FnOnce(&mut Context)) -> Vec<Are
         stack_pointers: &[],
         java_home: Path::new(HOME),
         agent: Path::new("/opt/libhotfork.so"),
-        temporary: &temporary,
+        temporary: TEMPORARY.get_or_init(|| vec![PathBuf::from("/tmp")]),
         arenas: &[],
     };
     adjust(&mut context);

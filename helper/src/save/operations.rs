@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const WRITE_AT_MOST: u64 = 32 << 20;
 
 /// Everything that the image says about memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     pub operations: Vec<MapOperation>,
     /// What the template writes, and where.

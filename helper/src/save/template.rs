@@ -1,7 +1,7 @@
 //! The helper's end of the conversation with a template (`hotfork_abi::template`).
 
-use super::packets::{PacketError, Packets};
-use crate::proc::Process;
+use super::packets::{Packet, PacketError, Packets};
+use crate::proc::{Process, status};
 use hotfork_abi::template::{END, PROTECT, RANGES, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE, ZERO_PAGES};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A slow disk may take its time over one batch; a template that died is noticed at once.
+/// A slow disk may take its time over one batch.
 const REPLY: Duration = Duration::from_secs(300);
+/// How often to look whether the template still lives: its socket does not tell, because the JVM holds it too.
+const LOOK: Duration = Duration::from_secs(1);
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,8 @@ pub enum TemplateError {
     Failed { what: &'static str, address: u64, length: u64, error: io::Error },
     #[error("the template speaks version {theirs} of the protocol, this helper {ABI_VERSION}: restart the JVM")]
     Version { theirs: u32 },
+    #[error("the template (process {0}) was killed; is there enough memory?")]
+    Died(i32),
     #[error("cannot read back what the template wrote: {0}")]
     Scratch(io::Error),
 }
@@ -40,25 +44,25 @@ impl TemplateError {
 /// A template that has said `Up` and stands still.
 pub struct Template {
     packets: Packets,
-    /// In this process's pid namespace, `None` where the kernel does not name senders.
-    sender: Option<i32>,
+    process: Process,
     pub up: Up,
 }
 
 impl Template {
-    /// Waits for the template's first packet.
-    pub fn greet(packets: Packets) -> Result<Self, TemplateError> {
+    /// Waits for the template's first packet. `told` is the pid that the agent named: good in a shared pid namespace, and
+    /// where the kernel does not name senders.
+    pub fn greet(packets: Packets, told: i32) -> Result<Self, TemplateError> {
         let packet = packets.receive(UP_WITHIN)?;
         let up: Up = packets.decode(&packet, UP)?;
         if up.abi_version != ABI_VERSION {
             return Err(TemplateError::Version { theirs: up.abi_version });
         }
-        Ok(Self { packets, sender: packet.sender, up })
+        let process = Process(packet.sender.filter(|&pid| pid > 0).unwrap_or(told));
+        Ok(Self { packets, process, up })
     }
 
-    /// The template's process; `told` is the pid that the agent named, good in a shared pid namespace.
-    pub fn process(&self, told: i32) -> Process {
-        Process(self.sender.filter(|&pid| pid > 0).unwrap_or(told))
+    pub fn process(&self) -> Process {
+        self.process
     }
 
     /// Has memory written to `file`; each range says where from and where to.
@@ -127,9 +131,24 @@ impl Template {
         Ok(self.packets.send(&request(END, 0), &[])?)
     }
 
+    fn reply(&self) -> Result<Packet, TemplateError> {
+        let start = Instant::now();
+        loop {
+            match self.packets.receive(LOOK) {
+                Err(PacketError::TimedOut { .. }) if !self.lives() => return Err(TemplateError::Died(self.process.0)),
+                Err(PacketError::TimedOut { .. }) if start.elapsed() < REPLY => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    fn lives(&self) -> bool {
+        self.process.parse("status", status::parse).is_ok_and(|status| !matches!(status.state, 'Z' | 'X'))
+    }
+
     fn ask(&self, what: &'static str, request: &Request, files: &[&OwnedFd]) -> Result<Box<Reply>, TemplateError> {
         self.packets.send(request, files)?;
-        let packet = self.packets.receive(REPLY)?;
+        let packet = self.reply()?;
         let reply: Reply = self.packets.decode(&packet, request.kind)?;
         if reply.errno == 0 {
             return Ok(Box::new(reply));
