@@ -2,9 +2,18 @@
 //! `hotfork-frozen` and in the restorer.
 #![deny(unsafe_code)]
 
+pub mod attach;
+pub mod cli;
+pub mod descriptors;
 pub mod exit;
+pub mod host;
+pub mod identity;
 pub mod image;
 pub mod proc;
+pub mod report;
+pub mod restore;
 pub mod save;
+pub mod say;
 #[cfg(test)]
 mod scratch;
+pub mod verbs;
