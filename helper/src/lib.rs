@@ -2,6 +2,7 @@
 //! `hotfork-frozen` and in the restorer.
 #![deny(unsafe_code)]
 
+pub mod agent;
 pub mod attach;
 pub mod cli;
 pub mod descriptors;
@@ -16,4 +17,5 @@ pub mod save;
 pub mod say;
 #[cfg(test)]
 mod scratch;
+mod snapshot_socket;
 pub mod verbs;

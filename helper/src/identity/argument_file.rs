@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn files_are_expanded_before_the_main_class_only() {
         let directory = Directory::new("argfile");
-        std::fs::write(directory.path().join("options"), "-Xmx64m\n@nested").unwrap();
-        let words = ["@options", "@@literal", "-cp", "@value"].map(String::from);
-        let expanded = expand(&words[..2], directory.path()).unwrap();
-        assert_eq!(expanded, ["-Xmx64m", "@nested", "@literal"]);
+        std::fs::write(directory.path().join("options"), "-Xmx64m\n-cp @nested").unwrap();
+        let words = ["@options", "@@literal"].map(String::from);
+        let expanded = expand(&words, directory.path()).unwrap();
+        assert_eq!(expanded, ["-Xmx64m", "-cp", "@nested", "@literal"]);
         let words = ["-cp", "x", "Main", "@options"].map(String::from);
         assert_eq!(expand(&words, directory.path()).unwrap(), words);
         let words = ["--disable-@files", "@options"].map(String::from);

@@ -4,6 +4,7 @@ use super::argument_file::{ArgumentFileError, expand, variable_words};
 use super::class_path::{self, ClassPathError};
 use super::files::{self, FileError};
 use super::launcher::{ClassSources, class_sources};
+use crate::agent::{is_own_agent, without_own_agent};
 use crate::image::manifest::CommandIdentity;
 use crate::proc::{ProcError, Process, maps, stat};
 use std::ffi::{OsStr, OsString};
@@ -47,7 +48,7 @@ impl Command {
     pub fn new(java: PathBuf, words: &[OsString], variable: impl Fn(&str) -> Option<OsString>, cwd: PathBuf, root: PathBuf) -> Result<Self, CommandError> {
         let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let mut arguments = expand(&words, &files::below(&root, &cwd))?;
-        arguments.retain(|word| !is_own_agent(word));
+        arguments.retain(|word| !is_own_agent(word.as_bytes()));
         let mut environment = Vec::new();
         for name in VARIABLES {
             let Some(value) = variable(name) else { continue };
@@ -142,19 +143,6 @@ impl Command {
         }
         Ok(None)
     }
-}
-
-/// Whether a word loads Hotfork's agent.
-fn is_own_agent(word: &str) -> bool {
-    let path = word.strip_prefix("-agentpath:").map(|rest| rest.split('=').next().unwrap_or(rest));
-    path.and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == "libhotfork.so")
-}
-
-fn without_own_agent(value: &str) -> String {
-    if !value.contains("libhotfork.so") {
-        return value.to_owned();
-    }
-    value.split_whitespace().filter(|word| !is_own_agent(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub struct ClassSources {
     pub module_path: Vec<String>,
     /// Java agents and additions to the boot class path.
     pub further: Vec<String>,
-    /// A main class or module is named on the command line: without a class path, it comes from the current directory.
+    /// A main class is named on the command line: without a class path, it comes from the current directory.
     pub has_main_class: bool,
     /// Value of -Djava.io.tmpdir, which HotSpot's temporary files do not follow but libraries' do.
     pub temporary: Option<String>,
@@ -90,7 +90,8 @@ pub fn class_sources(words: &[String], class_path_variable: Option<&str>) -> Cla
                 sources.further.extend(patch.split_once('=').map(|(_, paths)| list(paths)).unwrap_or_default());
             }
             "-jar" => sources.jar = Some(value()),
-            "-m" | "--module" => sources.has_main_class = false,
+            // A module comes from the module path.
+            "-m" | "--module" => drop(joined.unwrap_or_else(value)),
             other => {
                 if let Some(agent) = other.strip_prefix("-javaagent:") {
                     sources.further.push(agent.split('=').next().unwrap_or(agent).to_owned());

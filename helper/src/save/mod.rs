@@ -21,8 +21,6 @@ mod packets;
 mod pages;
 mod preflight;
 mod template;
-#[cfg(test)]
-mod test_jvm;
 mod vdso;
 
 pub use packets::Packets;
