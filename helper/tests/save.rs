@@ -137,7 +137,7 @@ fn refusals_reach_the_agent_and_leave_nothing() {
         ("shared", 114, "cannot capture: shared anonymous memory is mapped at "),
         ("descriptor", 114, "udp"),
         ("max-stop", 114, "more than the limit of 0 ms; raise max-stop"),
-        ("template", 116, "the JVM goes on"),
+        ("template", 115, "was killed; is there enough memory?"),
         ("dontfork", 114, "is marked MADV_DONTFORK"),
     ] {
         let told = told(&capture(&scratch, fault));

@@ -208,7 +208,8 @@ fn finish(agent: &Packets, frozen: Frozen, options: Options) -> Result<report::S
     let Frozen { prepared, control, recorded } = frozen;
     let forked: Forked = agent.decode(&next(agent, NEXT)?, FORKED)?;
     let start = Instant::now();
-    let template = Template::greet(control, forked.template_pid).map_err(capture_failed)?;
+    let shared = prepared.process.0 == prepared.begin.pid;
+    let template = Template::greet(control, forked.template_pid, shared).map_err(capture_failed)?;
     let facts = Facts {
         process: prepared.process,
         begin: &prepared.begin,

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// A slow disk may take its time over one batch.
 const REPLY: Duration = Duration::from_secs(300);
-/// How often to look whether the template still lives: its socket does not tell, because the JVM holds it too.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to look whether the template still lives.
+const LOOK: Duration = Duration::from_millis(200);
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +49,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// Waits for the template's first packet. `told` is the pid that the agent named: good in a shared pid namespace, and
-    /// where the kernel does not name senders.
-    pub fn greet(packets: Packets, told: i32) -> Result<Self, TemplateError> {
-        let packet = packets.receive(UP_WITHIN)?;
+    /// Waits for the template's first packet. `told` is the pid that the agent named; `shared` says that it means the same
+    /// process here.
+    pub fn greet(packets: Packets, told: i32, shared: bool) -> Result<Self, TemplateError> {
+        let packet = receive(&packets, UP_WITHIN, shared.then_some(Process(told)))?;
         let up: Up = packets.decode(&packet, UP)?;
         if up.abi_version != ABI_VERSION {
             return Err(TemplateError::Version { theirs: up.abi_version });
@@ -131,24 +131,9 @@ impl Template {
         Ok(self.packets.send(&request(END, 0), &[])?)
     }
 
-    fn reply(&self) -> Result<Packet, TemplateError> {
-        let start = Instant::now();
-        loop {
-            match self.packets.receive(LOOK) {
-                Err(PacketError::TimedOut { .. }) if !self.lives() => return Err(TemplateError::Died(self.process.0)),
-                Err(PacketError::TimedOut { .. }) if start.elapsed() < REPLY => {}
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    fn lives(&self) -> bool {
-        self.process.parse("status", status::parse).is_ok_and(|status| !matches!(status.state, 'Z' | 'X'))
-    }
-
     fn ask(&self, what: &'static str, request: &Request, files: &[&OwnedFd]) -> Result<Box<Reply>, TemplateError> {
         self.packets.send(request, files)?;
-        let packet = self.reply()?;
+        let packet = receive(&self.packets, REPLY, Some(self.process))?;
         let reply: Reply = self.packets.decode(&packet, request.kind)?;
         if reply.errno == 0 {
             return Ok(Box::new(reply));
@@ -157,6 +142,24 @@ impl Template {
         let error = io::Error::from_raw_os_error(reply.errno);
         Err(TemplateError::Failed { what, address: range.address, length: range.length, error })
     }
+}
+
+/// The next packet, unless the template has ended: its socket does not tell, because the JVM holds it too.
+fn receive(packets: &Packets, patience: Duration, process: Option<Process>) -> Result<Packet, TemplateError> {
+    let start = Instant::now();
+    loop {
+        match packets.receive(LOOK) {
+            Err(PacketError::TimedOut { .. }) if process.is_some_and(|process| !lives(process)) => {
+                return Err(TemplateError::Died(process.map_or(0, |process| process.0)));
+            }
+            Err(PacketError::TimedOut { .. }) if start.elapsed() < patience => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn lives(process: Process) -> bool {
+    process.parse("status", status::parse).is_ok_and(|status| !matches!(status.state, 'Z' | 'X'))
 }
 
 fn request(kind: u32, count: usize) -> Request {
