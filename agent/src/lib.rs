@@ -1,1 +1,21 @@
+//! The JVMTI agent, `libhotfork.so`: captures the JVM it lives in, and renews an instance of it.
+//!
+//! ```text
+//!  options     what the user asked for          (-agentpath:…=key=value,…)
+//!  entry       the JVM's calls into the agent
+//!  job         the agent's thread: waits for its moment, captures, reports
+//!  capture     one capture: helper, suspension, freeze, fork, thaw
+//!  hotspot     where this JVM keeps things: vmStructs, thread-local storage, hsperfdata
+//!  renew       what a restored instance must know anew before application threads run
+//! ```
+//! Code that runs while threads are frozen is not here: it is the crate `hotfork-frozen`.
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
+mod capture;
+mod entry;
+mod hotspot;
+mod job;
+mod jvm;
+mod options;
+mod renew;
+mod report;

@@ -1,0 +1,68 @@
+//! What a capture begins with: where the helper is, and what it is told.
+
+use super::CaptureError;
+use crate::options::Options;
+use hotfork_abi::capture::{BEGIN, Begin};
+use hotfork_abi::{ABI_VERSION, Plain, Text, VERSION};
+use std::path::{Path, PathBuf};
+
+/// The helper: option `helper=`, else `hotfork` beside the agent's library, else `../bin/hotfork` from there.
+pub fn helper_path(options: &Options) -> Result<PathBuf, CaptureError> {
+    if let Some(path) = &options.helper {
+        return Ok(path.clone());
+    }
+    let library = library_path()?;
+    let directory = library.parent().unwrap_or(Path::new("/"));
+    [directory.join("hotfork"), directory.join("../bin/hotfork")]
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| CaptureError::NoHelper(directory.display().to_string()))
+}
+
+/// Path of this library, from the mapping that holds its code.
+pub fn library_path() -> Result<PathBuf, CaptureError> {
+    let here = library_path as *const () as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| CaptureError::System {
+        what: "reading /proc/self/maps",
+        reason: error.to_string(),
+    })?;
+    maps.lines()
+        .find_map(|line| {
+            let (range, rest) = line.split_once(' ')?;
+            let (from, to) = range.split_once('-')?;
+            let from = usize::from_str_radix(from, 16).ok()?;
+            let to = usize::from_str_radix(to, 16).ok()?;
+            (from..to).contains(&here).then(|| rest.find('/').map(|at| PathBuf::from(&rest[at..]))).flatten()
+        })
+        .ok_or_else(|| CaptureError::NoHelper("the agent's own mapping".into()))
+}
+
+pub fn begin(options: &Options, own_descriptors: &[i32]) -> Result<Begin, CaptureError> {
+    let image = options.image.as_deref().ok_or(CaptureError::NoImage)?;
+    let image = std::path::absolute(image)
+        .map_err(|error| CaptureError::System { what: "finding the image's directory", reason: error.to_string() })?;
+    let library = library_path()?;
+    let mut begin = Begin {
+        kind: BEGIN,
+        abi_version: ABI_VERSION,
+        pid: std::process::id() as i32,
+        mode: options.mode,
+        max_stop: options.max_stop.as_nanos() as u64,
+        version: Text::new(VERSION),
+        image: path_text(&image)?,
+        agent: path_text(&library)?,
+        own_descriptors: [-1; 8],
+    };
+    for (place, &number) in begin.own_descriptors.iter_mut().zip(own_descriptors) {
+        *place = number;
+    }
+    debug_assert_eq!(begin.as_bytes().len(), size_of::<Begin>());
+    Ok(begin)
+}
+
+fn path_text(path: &Path) -> Result<Text<4096>, CaptureError> {
+    path.to_str().filter(|text| Text::<4096>::fits(text)).map(Text::new).ok_or_else(|| CaptureError::System {
+        what: "passing a path to the helper",
+        reason: format!("{} is not text or too long", path.display()),
+    })
+}

@@ -1,0 +1,140 @@
+//! One capture, as a list of phases. Each has a bound, and each undoes what it did when a later one fails.
+//!
+//! ```text
+//!  Session::open     helper started or met; it looks for what must be refused
+//!  Preparation::make signal chosen, offsets looked up, buffers made: nothing later allocates
+//!  Suspension::all   application threads stop at their next safepoint        (undo: resumed)
+//!  freeze            every thread stands in the signal handler              (undo: thawed)
+//!  hand_over         descriptors are written down                           (undo: thawed)
+//!  fork              the child is the template; thawed in any case
+//!  resume            the application runs
+//!  Session::saved    the image is written
+//! ```
+mod begin;
+mod error;
+mod preparation;
+mod session;
+mod signal;
+mod spawn;
+mod suspension;
+
+pub use begin::helper_path;
+pub use error::CaptureError;
+
+use crate::jvm::Jvm;
+use crate::options::Options;
+use crate::renew::Renewal;
+use hotfork_frozen::descriptors::{self, hand_over};
+use hotfork_frozen::fork::{self, World};
+use hotfork_frozen::freeze::{self, freeze};
+use hotfork_frozen::syscall::{clocks, monotonic};
+use preparation::Preparation;
+use session::Session;
+use std::path::PathBuf;
+use suspension::Suspension;
+
+pub enum Outcome {
+    Saved { image: PathBuf, size: u64, stopped: u64, saving: u64 },
+    /// This is a restored instance, renewed and running.
+    Instance,
+}
+
+pub fn capture(jvm: &Jvm, options: &Options) -> Result<Outcome, CaptureError> {
+    let mut session = Session::open(options)?;
+    let result = capture_with(jvm, options, &mut session);
+    match result {
+        Ok(Outcome::Instance) => {
+            // Its descriptors are not part of the image: the numbers may be somebody else's now.
+            std::mem::forget(session);
+            Ok(Outcome::Instance)
+        }
+        Err(error) => {
+            session.abandon(&error);
+            Err(error)
+        }
+        saved => saved,
+    }
+}
+
+fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<Outcome, CaptureError> {
+    let renewal = Renewal::plan(jvm).map_err(|error| CaptureError::Jvm(error.to_string()))?;
+    let mut preparation = Preparation::make(jvm, session)?;
+    let max_stop = options.max_stop.as_nanos() as u64;
+    let started = monotonic();
+    let deadline = started + max_stop;
+
+    let suspension = Suspension::all(jvm)?;
+    let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline);
+    match outcome {
+        Ok(World::Instance) => {
+            renewal.run(jvm);
+            hotfork_frozen::instance::second_release();
+            suspension.resume(jvm);
+            renewal.report_times();
+            Ok(Outcome::Instance)
+        }
+        Ok(World::Original { template }) => {
+            suspension.resume(jvm);
+            let stopped = monotonic() - started;
+            preparation.clean();
+            session.save(template, stopped)
+        }
+        Err(error) => {
+            suspension.resume(jvm);
+            preparation.clean();
+            Err(error)
+        }
+    }
+}
+
+/// From the first signal to the thaw. Allocates nothing: the requests are built before, and what
+/// runs while threads stand still is `hotfork-frozen`'s.
+fn stop_and_fork(
+    preparation: &mut Preparation,
+    session: &Session,
+    suspension: &Suspension,
+    deadline: u64,
+) -> Result<World, CaptureError> {
+    let mut record = preparation.record();
+    let Preparation { tids, directory, .. } = preparation;
+    let mut freezing = freeze::Request {
+        pid: record.pid,
+        tid: nix::unistd::gettid().as_raw(),
+        signal: preparation.signal,
+        tasks: session.tasks(),
+        deadline,
+        suspended: suspension.java_threads(),
+        tids,
+        directory,
+    };
+    let frozen = freeze(&mut freezing)?;
+    let mut handing = descriptors::Request {
+        socket: session.socket(),
+        list: session.descriptor_list(),
+        own: session.own_descriptors(),
+        directory,
+        deadline,
+    };
+    if let Err(error) = hand_over(&frozen, &mut handing) {
+        frozen.thaw();
+        return Err(error.into());
+    }
+    record.slot_count = frozen.count.into();
+    record.leader = frozen.leader.into();
+    record.clocks = clocks();
+    let forking = fork::Request { control: session.template_control(), shared: preparation.shared.word(), deadline };
+    match fork::fork(frozen, record, &forking) {
+        Ok(world) => Ok(world),
+        Err(error) => {
+            if let fork::ForkError::Deadline { template } = error {
+                session::reap(template);
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Ends the JVM at once, as `--exit` asks: a graceful end would delete files that the image needs.
+pub fn halt() -> ! {
+    hotfork_frozen::syscall::exit_group(0)
+}

@@ -1,0 +1,129 @@
+//! Suspending application threads through JVMTI, so that an instance can be renewed before they run.
+//!
+//! # Safety contract of this file
+//! Threads are local references of the capturing thread, alive as long as its native frame.
+#![allow(unsafe_code)]
+
+use super::CaptureError;
+use crate::hotspot::java_thread_of;
+use crate::jvm::Jvm;
+use jvmti_bindings::sys::jni;
+use jvmti_bindings::sys::jvmti::{jvmtiCapabilities, jvmtiError};
+
+/// New threads may start while others are being suspended.
+const ROUNDS: u32 = 8;
+
+pub struct Suspension {
+    threads: Vec<jni::jthread>,
+    java_threads: Vec<u64>,
+    virtual_threads: bool,
+}
+
+impl Suspension {
+    /// Suspends all threads that are not in the JVM's own group.
+    pub fn all(jvm: &Jvm) -> Result<Self, CaptureError> {
+        acquire(jvm, false)?;
+        let mut suspension = Self { threads: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
+        match suspension.suspend(jvm) {
+            Ok(()) => Ok(suspension),
+            Err(error) => {
+                suspension.resume(jvm);
+                Err(error)
+            }
+        }
+    }
+
+    /// Addresses of the suspended `JavaThread`s, sorted.
+    pub fn java_threads(&self) -> &[u64] {
+        &self.java_threads
+    }
+
+    fn suspend(&mut self, jvm: &Jvm) -> Result<(), CaptureError> {
+        if has_virtual_threads(jvm) && acquire(jvm, true).is_ok() {
+            // SAFETY: no exceptions are passed, the capability is held.
+            unsafe { jvm.ti.suspend_all_virtual_threads(&[]) }
+                .map_err(|error| CaptureError::Suspend(format!("SuspendAllVirtualThreads said {error:?}")))?;
+            self.virtual_threads = true;
+        }
+        let system = jvm.system_group().map_err(|error| CaptureError::Jvm(error.to_string()))?;
+        for _ in 0..ROUNDS {
+            let new = self.not_yet_suspended(jvm, system)?;
+            if new.is_empty() {
+                return Ok(());
+            }
+            // SAFETY: live local references, and the capability is held.
+            let results = unsafe { jvm.ti.suspend_thread_list(&new) }
+                .map_err(|error| CaptureError::Suspend(format!("SuspendThreadList said {error:?}")))?;
+            for (thread, result) in new.into_iter().zip(results) {
+                // One that has ended, or that somebody else has suspended, is not ours to resume.
+                if result == jvmtiError::NONE {
+                    self.threads.push(thread);
+                }
+            }
+            self.note_java_threads(jvm);
+        }
+        Err(CaptureError::TooManyThreads)
+    }
+
+    fn not_yet_suspended(&self, jvm: &Jvm, system: jni::jobject) -> Result<Vec<jni::jthread>, CaptureError> {
+        const SUSPENDED: i32 = 0x10_0000;
+        let threads = jvm
+            .ti
+            .get_all_threads()
+            .map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
+        let application = |&thread: &jni::jthread| {
+            // SAFETY: live local references of this thread; a thread that ends in between gives an error.
+            unsafe {
+                let Ok(info) = jvm.ti.get_thread_info(thread) else { return false };
+                let of_the_jvm = jvm.jni.is_same_object(info.thread_group, system);
+                jvm.jni.delete_local_ref(info.thread_group);
+                jvm.jni.delete_local_ref(info.context_class_loader);
+                !of_the_jvm && jvm.ti.get_thread_state(thread).is_ok_and(|state| state & SUSPENDED == 0)
+            }
+        };
+        Ok(threads.into_iter().filter(application).collect())
+    }
+
+    fn note_java_threads(&mut self, jvm: &Jvm) {
+        self.java_threads = self.threads.iter().filter_map(|&thread| java_thread_of(jvm, thread)).collect();
+        self.java_threads.sort_unstable();
+    }
+
+    /// Lets them run again, and gives the capabilities back.
+    pub fn resume(&self, jvm: &Jvm) {
+        // SAFETY: the same references that were suspended; the capabilities are still held.
+        unsafe {
+            if !self.threads.is_empty() {
+                if let Err(error) = jvm.ti.resume_thread_list(&self.threads) {
+                    log::error!("ResumeThreadList said {error:?}");
+                }
+            }
+            if self.virtual_threads {
+                if let Err(error) = jvm.ti.resume_all_virtual_threads(&[]) {
+                    log::error!("ResumeAllVirtualThreads said {error:?}");
+                }
+            }
+            for &thread in &self.threads {
+                jvm.jni.delete_local_ref(thread);
+            }
+        }
+        let _ = jvm.ti.relinquish_capabilities(&capabilities(self.virtual_threads));
+    }
+}
+
+fn capabilities(virtual_threads: bool) -> jvmtiCapabilities {
+    let mut capabilities = jvmtiCapabilities::default();
+    capabilities.set_can_suspend(true);
+    capabilities.set_can_support_virtual_threads(virtual_threads);
+    capabilities
+}
+
+fn acquire(jvm: &Jvm, virtual_threads: bool) -> Result<(), CaptureError> {
+    // can_suspend is a solo capability: one environment at a time may hold it.
+    jvm.ti.add_capabilities(&capabilities(virtual_threads)).map_err(|_| CaptureError::SuspendTaken)
+}
+
+fn has_virtual_threads(jvm: &Jvm) -> bool {
+    let version = jvm.property("java.vm.specification.version");
+    version.parse::<u32>().is_ok_and(|version| version >= 21)
+}

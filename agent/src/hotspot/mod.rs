@@ -1,0 +1,85 @@
+//! Where this JVM keeps what a capture has to know, read from outside: exported vmStructs, thread-local
+//! storage, /proc/self/maps. No symbol table is needed, and nothing is written.
+
+mod flags;
+pub mod libjvm;
+mod perf;
+mod threads;
+mod vmstructs;
+
+pub use perf::AttachPath;
+pub use threads::java_thread_of;
+
+use crate::capture::CaptureError;
+use crate::jvm::Jvm;
+use hotfork_abi::record::{KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP};
+use vmstructs::VmStructs;
+
+pub struct Facts {
+    pub collector: &'static str,
+    pub perf: PerfMemory,
+    pub ranges: Vec<KnownRange>,
+}
+
+/// One line of /proc/self/maps.
+pub struct Mapping {
+    pub from: u64,
+    pub to: u64,
+    pub writable: bool,
+    pub private: bool,
+    pub path: String,
+}
+
+pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
+    let structs = VmStructs::open()
+        .ok_or_else(|| CaptureError::Jvm("this JVM exports no vmStructs: Hotfork needs HotSpot 17, 21 or 25".into()))?;
+    let collector = flags::collector(&structs)?;
+    threads::locate(jvm, &structs)?;
+    let maps = maps()?;
+    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(&structs) })
+}
+
+fn ranges(structs: &VmStructs) -> Vec<KnownRange> {
+    let mut ranges = Vec::new();
+    let mut add = |kind, range: Option<(u64, u64)>| {
+        if let Some((from, to)) = range.filter(|(from, to)| from < to) {
+            ranges.push(KnownRange { address: from, length: to - from, kind, spare: 0 });
+        }
+    };
+    add(RANGE_JAVA_HEAP, structs.java_heap());
+    add(RANGE_CODE, structs.code_cache());
+    ranges
+}
+
+pub fn maps() -> Result<Vec<Mapping>, CaptureError> {
+    let text = std::fs::read_to_string("/proc/self/maps")
+        .map_err(|error| CaptureError::System { what: "reading /proc/self/maps", reason: error.to_string() })?;
+    Ok(text.lines().filter_map(parse_mapping).collect())
+}
+
+fn parse_mapping(line: &str) -> Option<Mapping> {
+    let mut fields = line.split_ascii_whitespace();
+    let (from, to) = fields.next()?.split_once('-')?;
+    let permissions = fields.next()?.as_bytes();
+    let path = fields.nth(3).and_then(|name| line.find(name).map(|at| line[at..].to_string())).unwrap_or_default();
+    Some(Mapping {
+        from: u64::from_str_radix(from, 16).ok()?,
+        to: u64::from_str_radix(to, 16).ok()?,
+        writable: permissions.get(1) == Some(&b'w'),
+        private: permissions.get(3) == Some(&b'p'),
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_are_read_with_spaces_in_paths() {
+        let mapping = parse_mapping("7f00-7f10 rw-s 00000000 08:01 123    /tmp/a b").unwrap();
+        assert_eq!((mapping.from, mapping.to, mapping.writable, mapping.private), (0x7f00, 0x7f10, true, false));
+        assert_eq!(mapping.path, "/tmp/a b");
+        assert_eq!(parse_mapping("7f00-7f10 rw-p 00000000 00:00 0 ").unwrap().path, "");
+    }
+}

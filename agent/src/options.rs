@@ -1,0 +1,196 @@
+//! The agent's options: `key=value`, separated by commas; `\,` stands for a comma, `\\` for a backslash.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What an option list says. `Default` is what no option says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub image: Option<PathBuf>,
+    pub when: When,
+    pub restore: Restore,
+    /// Mode bits of the image, 0 for the default.
+    pub mode: u32,
+    pub helper: Option<PathBuf>,
+    /// Socket of a helper that waits already (`hotfork snapshot`).
+    pub control: Option<PathBuf>,
+    pub max_stop: Duration,
+    pub trust_owner: Option<u32>,
+    pub quiet: bool,
+    /// Halt the JVM once the image is in place.
+    pub exit: bool,
+    /// The process these options are for; others, such as children that inherit JAVA_TOOL_OPTIONS, ignore them.
+    pub pid: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// When `hotfork snapshot` says so.
+    Manual,
+    /// This long after VMInit.
+    After(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restore {
+    Never,
+    Auto,
+    Always,
+}
+
+impl Restore {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Auto => "auto",
+            Self::Always => "always",
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            image: None,
+            when: When::Manual,
+            restore: Restore::Never,
+            mode: 0,
+            helper: None,
+            control: None,
+            max_stop: Duration::from_millis(200),
+            trust_owner: None,
+            quiet: false,
+            exit: false,
+            pid: None,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionError {
+    #[error("unknown agent option \"{0}\": known are image, when, restore, mode, helper, control, max-stop, trust-owner, quiet, exit, pid")]
+    Unknown(String),
+    #[error("agent option {key}={value}: {expected}")]
+    Malformed { key: String, value: String, expected: &'static str },
+}
+
+impl Options {
+    pub fn parse(text: &str) -> Result<Self, OptionError> {
+        let mut options = Self::default();
+        for item in split(text) {
+            let (key, value) = item.split_once('=').unwrap_or((&item, ""));
+            options.set(key, value)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), OptionError> {
+        let malformed = |expected| OptionError::Malformed { key: key.into(), value: value.into(), expected };
+        let path = || if value.is_empty() { Err(malformed("a path is missing")) } else { Ok(PathBuf::from(value)) };
+        match key {
+            "image" => self.image = Some(path()?),
+            "helper" => self.helper = Some(path()?),
+            "control" => self.control = Some(path()?),
+            "when" => self.when = when(value).ok_or_else(|| malformed("it takes manual or after=DURATION, such as after=10s"))?,
+            "restore" => {
+                self.restore = match value {
+                    "never" => Restore::Never,
+                    "auto" => Restore::Auto,
+                    "always" => Restore::Always,
+                    _ => return Err(malformed("it takes never, auto or always")),
+                }
+            }
+            "mode" => {
+                self.mode = u32::from_str_radix(value, 8)
+                    .ok()
+                    .filter(|mode| (1..=0o777).contains(mode))
+                    .ok_or_else(|| malformed("it takes an octal file mode such as 0640"))?;
+            }
+            "max-stop" => self.max_stop = duration(value).ok_or_else(|| malformed("it takes a duration such as 200ms"))?,
+            "trust-owner" => self.trust_owner = Some(value.parse().map_err(|_| malformed("it takes a numeric user id"))?),
+            "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
+            "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            _ => return Err(OptionError::Unknown(key.into())),
+        }
+        Ok(())
+    }
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value {
+        "" | "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn when(value: &str) -> Option<When> {
+    match value {
+        "manual" => Some(When::Manual),
+        _ => duration(value.strip_prefix("after=")?).map(When::After),
+    }
+}
+
+/// `500ms`, `10s`, `2m`.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..digits].parse().ok()?;
+    match &text[digits..] {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        _ => None,
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            ',' => items.push(String::new()),
+            '\\' => items.last_mut().into_iter().for_each(|item| item.extend(characters.next())),
+            _ => items.last_mut().into_iter().for_each(|item| item.push(character)),
+        }
+    }
+    items.retain(|item| !item.is_empty());
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_is_read() {
+        let options = Options::parse(
+            "image=/a\\,b,when=after=2m,restore=auto,mode=0640,helper=/h,control=/c,max-stop=50ms,trust-owner=7,quiet,exit=true,pid=12",
+        )
+        .unwrap();
+        assert_eq!(options.image, Some("/a,b".into()));
+        assert_eq!(options.when, When::After(Duration::from_secs(120)));
+        assert_eq!(options.restore, Restore::Auto);
+        assert_eq!(options.mode, 0o640);
+        assert_eq!(options.max_stop, Duration::from_millis(50));
+        assert_eq!((options.trust_owner, options.quiet, options.exit, options.pid), (Some(7), true, true, Some(12)));
+    }
+
+    #[test]
+    fn nothing_means_the_defaults() {
+        assert_eq!(Options::parse("").unwrap(), Options::default());
+    }
+
+    #[test]
+    fn errors_name_option_and_remedy() {
+        let text = |options| Options::parse(options).unwrap_err().to_string();
+        assert_eq!(
+            text("when=soon"),
+            "agent option when=soon: it takes manual or after=DURATION, such as after=10s"
+        );
+        assert!(text("colour=red").starts_with("unknown agent option \"colour\": known are image, when"));
+        assert_eq!(text("mode=9"), "agent option mode=9: it takes an octal file mode such as 0640");
+        assert_eq!(text("image="), "agent option image=: a path is missing");
+        assert_eq!(text("max-stop=5"), "agent option max-stop=5: it takes a duration such as 200ms");
+    }
+}

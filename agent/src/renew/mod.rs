@@ -1,0 +1,77 @@
+//! What a restored instance learns anew between the two releases of its threads: the JVM's own
+//! threads run, application threads are still suspended.
+//!
+//! Suspended threads may hold Java monitors, so renewal writes fields and calls only methods that
+//! take no lock. Classes are looked up before the capture; one that nobody has initialised has no state
+//! to renew.
+
+mod environment;
+mod java;
+mod names;
+mod process;
+mod random;
+mod times;
+
+use crate::hotspot::AttachPath;
+use crate::jvm::{JavaError, Jvm};
+use hotfork_frozen::instance::{arguments, stamp};
+use hotfork_abi::restore::TIME_RENEWED;
+use java::KnownClasses;
+use std::sync::Mutex;
+
+/// Made before the capture, so that an instance searches nothing.
+pub struct Renewal {
+    classes: KnownClasses,
+    attach: Option<AttachPath>,
+    perf_name: (u64, u64),
+}
+
+impl Renewal {
+    pub fn plan(jvm: &Jvm) -> Result<Self, JavaError> {
+        Ok(Self { classes: KnownClasses::look_up(jvm)?, attach: AttachPath::find(), perf_name: names::perf_name(jvm) })
+    }
+
+    /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
+    /// would be stale. Random state that stays shared ends the instance instead.
+    pub fn run(&self, jvm: &Jvm) {
+        let arguments = arguments();
+        names::renew(&arguments, self.attach, self.perf_name);
+        let steps: [(&str, Result<(), JavaError>); 3] = [
+            ("environment", environment::renew(jvm, &self.classes, &arguments)),
+            ("process id", process::renew(jvm, &self.classes)),
+            ("random state", random::renew(jvm, &self.classes)),
+        ];
+        for (what, result) in steps {
+            let Err(error) = result else { continue };
+            crate::report::line(&format!("the {what} of this instance could not be renewed: {error}"));
+            if what == "random state" {
+                hotfork_frozen::instance::give_up("two instances must not share their random state", 0);
+            }
+        }
+        remember_former_vdso();
+        stamp(TIME_RENEWED);
+    }
+
+    /// After the application runs: tells where the time went, if the restore asked.
+    pub fn report_times(&self) {
+        times::report();
+    }
+}
+
+/// Where the captured process had its vdso: ordinary memory with stubs in an instance.
+static FORMER_VDSO: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+static CURRENT_VDSO: Mutex<Option<(u64, u64)>> = Mutex::new(None);
+
+pub fn former_vdso() -> Vec<(u64, u64)> {
+    let current = crate::hotspot::maps().ok().and_then(|maps| {
+        maps.iter().find(|mapping| mapping.path == "[vdso]").map(|mapping| (mapping.from, mapping.to))
+    });
+    *CURRENT_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = current;
+    FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+}
+
+fn remember_former_vdso() {
+    if let Some(range) = CURRENT_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
+        FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(range);
+    }
+}

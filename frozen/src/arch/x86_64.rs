@@ -1,0 +1,238 @@
+//! x86-64: raw system calls, the routines that save a thread's registers, and where the kernel
+//! puts things in a signal frame.
+//!
+//! # Safety contract of this file
+//! The assembly routines keep the System V calling convention towards their callers: each is one
+//! call and one return, in the thawed JVM *or* in an instance, never both in one process. What a caller
+//! has on its stack at the call must stay as it is until the return, which the routines guarantee by not
+//! touching the stack between saving `rsp` and returning.
+#![allow(unsafe_code)]
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+use hotfork_abi::record::{Registers, STATE_PARKED, ThreadSlot};
+
+/// What `hotfork_park` and `hotfork_fork` return in an instance.
+pub const INSTANCE: i64 = 1 << 32;
+
+// The saved registers are the first field, so a slot's address is also that of its registers.
+const _: () = assert!(offset_of!(ThreadSlot, registers) == 0);
+
+global_asm!(
+    // Stores the callee-saved registers; rsp points at the return address.
+    ".macro hotfork_save_registers",
+    "mov [rdi + {rbx}], rbx",
+    "mov [rdi + {rbp}], rbp",
+    "mov [rdi + {r12}], r12",
+    "mov [rdi + {r13}], r13",
+    "mov [rdi + {r14}], r14",
+    "mov [rdi + {r15}], r15",
+    "mov [rdi + {rsp}], rsp",
+    ".endm",
+    //
+    // hotfork_park(slot, released: *u32, generation: u32, arrivals: *[u32; 2]) -> 0 | INSTANCE
+    ".globl hotfork_park",
+    ".hidden hotfork_park",
+    ".type hotfork_park, @function",
+    "hotfork_park:",
+    "hotfork_save_registers",
+    // Only now may the capturing thread count this one as parked (x86 keeps stores in order).
+    "mov dword ptr [rdi + {state}], {parked}",
+    "mov r8, rsi",
+    "mov r9d, edx",
+    "mov eax, 1",
+    "lock xadd dword ptr [rcx], eax",
+    "inc eax",
+    "cmp eax, [rcx + 4]",
+    "jne 1f",
+    // The last one expected: futex(arrivals, FUTEX_WAKE_PRIVATE, 1)
+    "mov rdi, rcx",
+    "mov esi, 129",
+    "mov edx, 1",
+    "mov eax, 202",
+    "syscall",
+    // Until released - generation >= 0: futex(released, FUTEX_WAIT_PRIVATE, seen, no timeout)
+    "1: mov eax, [r8]",
+    "mov edx, eax",
+    "sub eax, r9d",
+    "jns 2f",
+    "mov rdi, r8",
+    "mov esi, 128",
+    "xor r10d, r10d",
+    "mov eax, 202",
+    "syscall",
+    "jmp 1b",
+    "2: xor eax, eax",
+    "ret",
+    ".size hotfork_park, . - hotfork_park",
+    //
+    // hotfork_fork(slot, child stack top, child: fn() -> !) -> pid | -errno | INSTANCE
+    ".globl hotfork_fork",
+    ".hidden hotfork_fork",
+    ".type hotfork_fork, @function",
+    "hotfork_fork:",
+    "hotfork_save_registers",
+    "mov dword ptr [rdi + {state}], {parked}",
+    "mov r9, rsi",
+    "mov r8, rdx",
+    // clone(0): a plain fork whose exit signal is 0, so that no waitpid(-1) of the application meets it.
+    // r8 would be the TLS argument, which is read only with CLONE_SETTLS.
+    "xor edi, edi",
+    "xor esi, esi",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "mov eax, 56",
+    "syscall",
+    "test rax, rax",
+    "jz 1f",
+    "ret",
+    "1: mov rsp, r9",
+    "xor ebp, ebp",
+    "call r8",
+    "ud2",
+    ".size hotfork_fork, . - hotfork_fork",
+    //
+    // hotfork_revive(slot, flags) -> tid | -errno; the new thread continues as hotfork_wake(slot)
+    ".globl hotfork_revive",
+    ".hidden hotfork_revive",
+    ".type hotfork_revive, @function",
+    "hotfork_revive:",
+    "push rbx",
+    "mov rbx, rdi",
+    // clone(flags, stack 0, parent tid 0, child tid, tls): the child shares this stack for the two
+    // instructions until it loads its own rsp, and neither of them touches it.
+    "mov rdi, rsi",
+    "xor esi, esi",
+    "xor edx, edx",
+    "mov r10, [rbx + {clear_tid}]",
+    "mov r8, [rbx + {fs_base}]",
+    "mov eax, 56",
+    "syscall",
+    "test rax, rax",
+    "jz 1f",
+    "pop rbx",
+    "ret",
+    "1: mov rdi, rbx",
+    //
+    // hotfork_wake(slot) -> !: returns INSTANCE from the slot's hotfork_park or hotfork_fork
+    ".globl hotfork_wake",
+    ".hidden hotfork_wake",
+    ".type hotfork_wake, @function",
+    "hotfork_wake:",
+    "mov rbx, [rdi + {rbx}]",
+    "mov rbp, [rdi + {rbp}]",
+    "mov r12, [rdi + {r12}]",
+    "mov r13, [rdi + {r13}]",
+    "mov r14, [rdi + {r14}]",
+    "mov r15, [rdi + {r15}]",
+    "mov rsp, [rdi + {rsp}]",
+    "movabs rax, {instance}",
+    "ret",
+    ".size hotfork_wake, . - hotfork_wake",
+    rbx = const offset_of!(Registers, rbx),
+    rbp = const offset_of!(Registers, rbp),
+    r12 = const offset_of!(Registers, r12),
+    r13 = const offset_of!(Registers, r13),
+    r14 = const offset_of!(Registers, r14),
+    r15 = const offset_of!(Registers, r15),
+    rsp = const offset_of!(Registers, rsp),
+    state = const offset_of!(ThreadSlot, state),
+    clear_tid = const offset_of!(ThreadSlot, clear_tid),
+    fs_base = const offset_of!(ThreadSlot, fs_base),
+    parked = const STATE_PARKED,
+    instance = const INSTANCE,
+);
+
+unsafe extern "C" {
+    pub fn hotfork_park(slot: *mut ThreadSlot, released: *const u32, generation: u32, arrivals: *const u32) -> i64;
+    pub fn hotfork_fork(slot: *mut ThreadSlot, stack_top: u64, child: extern "C" fn() -> !) -> i64;
+    pub fn hotfork_revive(slot: *mut ThreadSlot, flags: u64) -> i64;
+    pub fn hotfork_wake(slot: *mut ThreadSlot) -> !;
+}
+
+/// A raw system call: the result, or minus the error number.
+///
+/// # Safety
+/// The arguments are what the call demands; memory that the kernel writes belongs to the caller.
+#[inline(always)]
+pub unsafe fn syscall6(number: u64, arguments: [u64; 6]) -> i64 {
+    let result: i64;
+    // SAFETY: the `syscall` instruction clobbers rax, rcx and r11 only, all declared; what the call
+    // itself does to memory is the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            in("r10") arguments[3],
+            in("r8") arguments[4],
+            in("r9") arguments[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// `arch_prctl` code to read FS.
+pub const ARCH_SET_FS: u64 = 0x1002;
+pub const ARCH_GET_FS: u64 = 0x1003;
+
+// Offsets in the kernel's `ucontext` (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h): uc_flags 8,
+// uc_link 8, uc_stack 24, then the sigcontext of 256 bytes, then uc_sigmask.
+const SIGCONTEXT: u64 = 40;
+const RAX: u64 = SIGCONTEXT + 13 * 8;
+const RIP: u64 = SIGCONTEXT + 16 * 8;
+const SIGMASK: u64 = SIGCONTEXT + 256;
+
+/// A signal frame's `ucontext_t`, as the kernel laid it out.
+#[derive(Clone, Copy)]
+pub struct Frame(u64);
+
+impl Frame {
+    /// # Safety
+    /// `ucontext` is the third argument of a running SA_SIGINFO handler of this process, whose
+    /// thread does not return from it while the frame is used.
+    pub unsafe fn new(ucontext: u64) -> Self {
+        Self(ucontext)
+    }
+
+    fn word(self, offset: u64) -> u64 {
+        // SAFETY: by the contract of `new` the whole ucontext is readable memory of a live frame.
+        unsafe { ((self.0 + offset) as *const u64).read_volatile() }
+    }
+
+    pub fn instruction(self) -> u64 {
+        self.word(RIP)
+    }
+
+    /// Signals that were blocked where the handler interrupted the thread.
+    pub fn blocked(self) -> u64 {
+        self.word(SIGMASK)
+    }
+
+    /// The system call that the thread was interrupted in, if it was: its number where the kernel
+    /// has rewound the thread to make the call again, -1 where the call has answered EINTR.
+    pub fn interrupted_call(self) -> Option<i64> {
+        let rax = self.word(RAX) as i64;
+        let rip = self.instruction();
+        if rax == -4 && code_at(rip.wrapping_sub(2)) == SYSCALL_INSTRUCTION {
+            return Some(-1);
+        }
+        (rax >= 0 && rax < 1024 && code_at(rip) == SYSCALL_INSTRUCTION).then_some(rax)
+    }
+}
+
+/// `0f 05`
+const SYSCALL_INSTRUCTION: u16 = 0x050f;
+
+fn code_at(address: u64) -> u16 {
+    // SAFETY: called with the instruction pointer of an interrupted thread, or two bytes before it when the
+    // thread has just executed something: that is mapped code. Code two bytes before a function's
+    // first instruction lies in the same mapping (padding or the function before it); HotSpot's and
+    // glibc's mappings never begin with a function's first byte.
+    unsafe { (address as *const u16).read_unaligned() }
+}

@@ -1,0 +1,85 @@
+//! The fork: the child becomes the template, and its descriptors are gone before the JVM goes on.
+//!
+//! # Safety contract of this file
+//! Runs in the capturing thread while all others are frozen. The shared page is a MAP_SHARED page that
+//! the agent made for this capture; only its first word is used.
+#![allow(unsafe_code)]
+
+use crate::arch::{INSTANCE, hotfork_fork};
+use crate::freeze::Frozen;
+use crate::state::slot;
+use crate::syscall::{futex_wait, kill, monotonic};
+use crate::{Errno, instance, template};
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use hotfork_abi::record::{CaptureRecord, STATE_PARKED};
+
+const SIGKILL: i32 = 9;
+
+/// In which world a capture came back.
+pub enum World {
+    /// The JVM that was captured; its template has this pid. Its threads are running again.
+    Original { template: i32 },
+    /// A restored instance: the JVM's own threads run, the application's are still suspended or held.
+    Instance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkError {
+    Clone(Errno),
+    /// The template did not come up before the deadline and was killed; its pid is to be reaped.
+    Deadline { template: i32 },
+}
+
+/// What the template works with; see `template`.
+pub struct Request<'a> {
+    pub control: i32,
+    /// The first word of a MAP_SHARED page, 0: the template stores 1 when its descriptors are closed.
+    pub shared: &'a AtomicU32,
+    pub deadline: u64,
+}
+
+/// Forks the template and lets the JVM go. Consumes the freeze: after this, threads run in every world.
+pub fn fork(frozen: Frozen, record: CaptureRecord, request: &Request<'_>) -> Result<World, ForkError> {
+    let count = frozen.count;
+    let alive = (0..count)
+        .filter_map(slot)
+        // SAFETY: slots below the count are this capture's, all standing still.
+        .filter(|&slot| unsafe { crate::state::state_of(slot) }.load(SeqCst) == STATE_PARKED)
+        .count() as u32;
+    let Some(own) = slot(0) else {
+        frozen.thaw();
+        return Err(ForkError::Clone(Errno(0)));
+    };
+    template::prepare(record, request.control, request.shared.as_ptr() as u64);
+    // SAFETY: slot 0 is the capturer's; the template's stack is static and used by the child alone.
+    let result = unsafe { hotfork_fork(own, template::stack_top(), template::template_main) };
+    if result == INSTANCE {
+        instance::rejoin(own);
+        instance::first_release(alive);
+        frozen.unblock();
+        return Ok(World::Instance);
+    }
+    if result < 0 {
+        frozen.thaw();
+        return Err(ForkError::Clone(Errno(-result as i32)));
+    }
+    let template = result as i32;
+    let closed = wait_until_closed(request);
+    if !closed {
+        let _ = kill(template, SIGKILL);
+    }
+    frozen.thaw();
+    if closed { Ok(World::Original { template }) } else { Err(ForkError::Deadline { template }) }
+}
+
+/// A template that keeps descriptors keeps the JVM's ports busy and its clients waiting.
+fn wait_until_closed(request: &Request<'_>) -> bool {
+    while request.shared.load(SeqCst) == 0 {
+        let now = monotonic();
+        if now >= request.deadline {
+            return false;
+        }
+        futex_wait(request.shared, 0, request.deadline - now, true);
+    }
+    true
+}

@@ -1,0 +1,218 @@
+//! A restored process, from the restorer's jump to running threads.
+//!
+//! # Safety contract of this file
+//! `instance_entry` runs once in a process, on the entry stack, with no other thread; the address
+//! space is the template's. Slots are the template's: each revived thread uses its own.
+#![allow(unsafe_code)]
+
+use crate::arch::{ARCH_SET_FS, hotfork_revive, hotfork_wake};
+use crate::say::die;
+use crate::state::{slot, state_of};
+use crate::syscall::{
+    call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction,
+};
+use crate::template::{RECORD, SIGACTIONS};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use hotfork_abi::Plain;
+use hotfork_abi::record::{FLAG_CAPTURER, FLAG_HELD, STATE_PARKED, ThreadSlot};
+use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
+use linux_raw_sys::general as nr;
+use linux_raw_sys::prctl::PR_SET_NAME;
+
+/// Two releases: first the JVM's own threads, then those of the application that were held back.
+static FIRST: AtomicU32 = AtomicU32::new(0);
+static SECOND: AtomicU32 = AtomicU32::new(0);
+/// Threads of this instance that exist and stand in their handlers.
+static REVIVED: AtomicU32 = AtomicU32::new(0);
+/// Which instance this is: a captured instance restores as the next one.
+static EPOCH: AtomicU32 = AtomicU32::new(0);
+
+struct Arguments(UnsafeCell<Option<InstanceArgs>>);
+// SAFETY: written by `instance_entry` before another thread exists, read only afterwards.
+unsafe impl Sync for Arguments {}
+static ARGUMENTS: Arguments = Arguments(UnsafeCell::new(None));
+
+const RSEQ_SIGNATURE: u64 = 0x5305_3053;
+/// What glibc registers, whatever part of it is in use.
+const RSEQ_LENGTH: u64 = 32;
+/// `RSEQ_CPU_ID_REGISTRATION_FAILED`
+const RSEQ_FAILED: u32 = -2i32 as u32;
+const SIGNALS: i32 = 64;
+const SIG_DFL: u64 = 0;
+const SIG_IGN: u64 = 1;
+
+/// Where the restorer jumps to.
+///
+/// # Safety
+/// Called once, by the restorer, with the address of valid arguments, all signals blocked.
+pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
+    // SAFETY: the restorer passes valid arguments, and no other thread exists yet.
+    let arguments = unsafe {
+        *ARGUMENTS.0.get() = Some(*arguments);
+        *arguments
+    };
+    restore_signals(arguments.ignored_signals);
+    // SAFETY: the scaffold is the restorer's code and tables, which nothing returns to.
+    let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
+    // The registration belongs to the address space; HotSpot and glibc count on it. Kernels without it say no.
+    let _ = membarrier(nr::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32);
+    EPOCH.fetch_add(1, SeqCst);
+    REVIVED.store(0, SeqCst);
+    // SAFETY: the template filled the record before it became an image.
+    let (count, leader) = unsafe { ((*RECORD.get()).slot_count as u32, (*RECORD.get()).leader as u32) };
+    for index in 0..count {
+        if index == leader {
+            continue;
+        }
+        revive(index);
+    }
+    become_leader(leader)
+}
+
+fn restore_signals(ignored: u64) {
+    for signal in 1..=SIGNALS {
+        // SIGKILL and SIGSTOP have no disposition to set.
+        if signal == 9 || signal == 19 {
+            continue;
+        }
+        // SAFETY: the template wrote all of SIGACTIONS, and no other thread exists.
+        let Some(mut action) = (unsafe { (*SIGACTIONS.get()).get(signal as usize - 1).copied() }) else { continue };
+        // SIGHUP, SIGINT, SIGQUIT: whether to ignore them is the caller's matter, not the image's.
+        if signal <= 3 {
+            if ignored & (1 << (signal - 1)) != 0 {
+                action.handler = SIG_IGN;
+            } else if action.handler == SIG_IGN {
+                action.handler = SIG_DFL;
+            }
+        }
+        // SAFETY: handler and restorer are those of the captured process, whose code is mapped where it was.
+        let _ = unsafe { set_sigaction(signal, &action) };
+    }
+}
+
+fn revive(index: u32) {
+    let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
+    // SAFETY: no other thread uses the slot yet.
+    if unsafe { state_of(slot) }.load(SeqCst) != STATE_PARKED {
+        return;
+    }
+    let flags = nr::CLONE_VM
+        | nr::CLONE_FS
+        | nr::CLONE_FILES
+        | nr::CLONE_SIGHAND
+        | nr::CLONE_THREAD
+        | nr::CLONE_SYSVSEM
+        | nr::CLONE_SETTLS
+        | nr::CLONE_CHILD_SETTID
+        | nr::CLONE_CHILD_CLEARTID;
+    // SAFETY: the slot's registers, FS base and tid address are those of a thread that parked, and its
+    // stack is as it was then.
+    let tid = unsafe { hotfork_revive(slot, flags.into()) };
+    if tid < 0 {
+        die("could not make all threads of the image: raise the limit on processes (ulimit -u, pids.max)", tid);
+    }
+}
+
+fn become_leader(index: u32) -> ! {
+    let Some(slot) = slot(index) else { die("an image names a first thread that it does not hold", index.into()) };
+    // SAFETY: the leader's slot holds addresses of its own `struct pthread`, mapped where it was; glibc
+    // keeps the tid in the word that clear_tid names.
+    unsafe {
+        *((*slot).clear_tid as *mut i32) = gettid().unwrap_or(0) as i32;
+        let _ = call(nr::__NR_set_tid_address, [(*slot).clear_tid, 0, 0, 0, 0, 0]);
+        let _ = call(nr::__NR_arch_prctl, [ARCH_SET_FS, (*slot).fs_base, 0, 0, 0, 0]);
+        hotfork_wake(slot)
+    }
+}
+
+/// What a revived thread does first: tells the kernel what only the thread itself can tell.
+pub(crate) fn rejoin(slot: *mut ThreadSlot) {
+    // SAFETY: the slot is the calling thread's own; its addresses are of the thread's own `struct
+    // pthread` and `OSThread`, mapped where they were.
+    unsafe {
+        let _ = call(nr::__NR_set_robust_list, [(*slot).robust_list, (*slot).robust_length, 0, 0, 0, 0]);
+        register_rseq((*slot).fs_base);
+        let _ = prctl_number(PR_SET_NAME, (&raw const (*slot).name) as u64);
+        if (*slot).os_thread_id != 0 {
+            *((*slot).os_thread_id as *mut i32) = gettid().unwrap_or(0) as i32;
+        }
+    }
+    REVIVED.fetch_add(1, SeqCst);
+    futex_wake_all(&REVIVED, false);
+}
+
+/// # Safety
+/// `fs_base` is the calling thread's.
+unsafe fn register_rseq(fs_base: u64) {
+    // SAFETY: the record was filled before the image was written.
+    let (offset, size) = unsafe { ((*RECORD.get()).rseq_offset, (*RECORD.get()).rseq_size) };
+    if size == 0 {
+        return;
+    }
+    let area = fs_base.wrapping_add_signed(offset);
+    // SAFETY: the area is glibc's own rseq area of this thread, 32 bytes at least.
+    unsafe {
+        if call(nr::__NR_rseq, [area, RSEQ_LENGTH, 0, RSEQ_SIGNATURE, 0, 0]).is_err() {
+            // Else sched_getcpu would answer with the capture's CPU for ever.
+            *((area + 4) as *mut u32) = RSEQ_FAILED;
+        }
+    }
+}
+
+/// Holds a revived thread in its handler until its release.
+pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
+    // SAFETY: the slot is the calling thread's own, its flags were set before the fork.
+    let flags = unsafe { (*slot).flags };
+    let word = if flags & FLAG_HELD != 0 { &SECOND } else { &FIRST };
+    let epoch = EPOCH.load(SeqCst);
+    if flags & FLAG_CAPTURER != 0 {
+        return;
+    }
+    loop {
+        let seen = word.load(SeqCst);
+        if seen == epoch {
+            return;
+        }
+        futex_wait(word, seen, u64::MAX / 2, false);
+    }
+}
+
+/// The capturing thread, revived: waits for all others, then lets those of the JVM go.
+pub(crate) fn first_release(count: u32) {
+    loop {
+        let seen = REVIVED.load(SeqCst);
+        if seen >= count {
+            break;
+        }
+        futex_wait(&REVIVED, seen, u64::MAX / 2, false);
+    }
+    stamp(TIME_THREADS);
+    FIRST.store(EPOCH.load(SeqCst), SeqCst);
+    futex_wake_all(&FIRST, false);
+}
+
+/// Lets the application threads go that waited in a system call.
+pub fn second_release() {
+    SECOND.store(EPOCH.load(SeqCst), SeqCst);
+    futex_wake_all(&SECOND, false);
+}
+
+/// Writes the current time into the instance's times.
+pub fn stamp(index: usize) {
+    // SAFETY: only the capturing thread stamps, and only it reads.
+    if let Some(place) = unsafe { (*ARGUMENTS.0.get()).as_mut() }.and_then(|a| a.times.get_mut(index)) {
+        *place = monotonic();
+    }
+}
+
+/// What this instance was told by its restore; zeroes in a process that is no instance.
+pub fn arguments() -> InstanceArgs {
+    // SAFETY: as for `stamp`.
+    unsafe { *ARGUMENTS.0.get() }.unwrap_or_else(InstanceArgs::zeroed)
+}
+
+/// Ends the process with a line: an instance that cannot go on must not go on half-renewed.
+pub fn give_up(text: &str, number: i64) -> ! {
+    die(text, number)
+}
