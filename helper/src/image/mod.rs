@@ -7,4 +7,6 @@ pub mod format;
 pub mod manifest;
 pub mod read;
 pub mod tail;
+pub mod temporary;
 pub mod trust;
+pub mod write;
