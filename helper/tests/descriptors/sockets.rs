@@ -99,7 +99,7 @@ fn check_moved(instance: Instance) {
     let port = listeners[0].local_addr().unwrap().port();
     assert_ne!(port, 0);
     assert_eq!(listeners[1].local_addr().unwrap().port(), port);
-    let line = |ip| format!("hotfork: listening on {ip}:{port} (was {old})");
+    let line = |ip| format!("listening on {ip}:{port} (was {old})");
     assert_eq!(instance.lines, [line("127.0.0.1"), line("127.0.0.2")]);
 }
 

@@ -48,7 +48,7 @@ impl<'a> Listeners<'a> {
             let port = bound_port(&socket).map_err(|error| what.failed(error))?;
             self.chosen.insert(old, port);
             wanted.set_port(port);
-            let line = format!("hotfork: listening on {} (was {old})", shown(wanted));
+            let line = format!("listening on {} (was {old})", shown(wanted));
             if !self.lines.contains(&line) {
                 self.lines.push(line);
             }
