@@ -89,6 +89,7 @@ mod tests {
             holds_pages: true,
             stack,
             performance: false,
+            restored: Vec::new(),
         }
     }
 

@@ -41,7 +41,7 @@ pub fn select(area: Area, template: &Template, pagemap: &Pagemap, kinds: &Kinds,
         Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
         Source::Anonymous => {
             let mut pages = Vec::new();
-            pagemap.visit(area.start..area.end, |page, state| if state.has_contents() { pages.push(page) })?;
+            pagemap.visit(area.start..area.end, |page, state| if state.has_contents() || area.is_restored(page) { pages.push(page) })?;
             let mut zero = Vec::new();
             for run in join(&pages) {
                 make_readable(&area, &run, template)?;
