@@ -174,6 +174,15 @@ pub struct Descriptors {
     pub numbers: Vec<Number>,
     pub descriptions: Vec<Description>,
     pub pipes: Vec<Pipe>,
+    /// Contents of carried files; several descriptions of one file share one.
+    pub contents: Vec<CarriedContent>,
+}
+
+/// Where in the image file the contents of a carried file lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedContent {
+    pub offset: u64,
+    pub length: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,11 +202,13 @@ pub struct Description {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// Shares its description with descriptor 0, 1 or 2: the restorer's own takes its place.
+    /// Descriptor 0, 1 or 2, or a number that shares its description with `number`: the restorer's own
+    /// takes its place.
     Standard { number: i32 },
     Regular { path: PathBuf, offset: u64, size: u64, mtime: i64 },
-    /// Deleted, or below the temporary directory: its contents are in the image's pages section.
-    Carried { path: PathBuf, offset: u64, content_offset: u64, content_length: u64 },
+    /// Deleted, or below the temporary directory: its contents are in the image's pages section
+    /// (`content` is an index into `Descriptors::contents`).
+    Carried { path: PathBuf, offset: u64, content: u32 },
     Directory { path: PathBuf, offset: u64 },
     Device { path: PathBuf },
     PipeEnd { pipe: u32, write: bool },

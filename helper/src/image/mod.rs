@@ -1,4 +1,9 @@
 //! The image: one regular, dense file that holds a template.
 
+pub mod checksum;
+pub mod error;
 pub mod format;
 pub mod manifest;
+pub mod read;
+pub mod tail;
+pub mod trust;

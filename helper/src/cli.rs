@@ -1,0 +1,260 @@
+//! The command line, as `--help` explains it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 `check` says no; 2 usage; 110 image damaged; \
+111 it does not fit this host or application; 112 untrusted owner or mode; 113 this host lacks a resource; \
+114 refused (cannot be carried, or busy); 115 capture failed; 116 save failed; 119 died after the point of no return. \
+Once Java code runs, its own status.";
+
+/// Keeps a warmed Java service as an image file and starts from it in milliseconds.
+#[derive(Debug, Parser)]
+#[command(name = "hotfork", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Restore the image of this java command, or start the command and take one
+    Run(RunArgs),
+    /// Take an image of a running JVM, which goes on running
+    Snapshot(SnapshotArgs),
+    /// Become the JVM of an image: same pid, stdin, stdout, stderr as this command
+    Restore(RestoreArgs),
+    /// Show what an image holds
+    Inspect(InspectArgs),
+    /// Say whether this host can capture and restore, and whether it can restore FILE
+    Check(CheckArgs),
+    /// The agent's other half during a capture; started by the agent only
+    #[command(hide = true)]
+    ServeCapture(ServeCaptureArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The image: restored if it is there and fits, written otherwise
+    #[arg(long, value_name = "FILE")]
+    pub image: PathBuf,
+    /// When to capture: `manual` (on `hotfork snapshot`) or `after=DURATION`, counted from VM start
+    #[arg(long, value_name = "WHEN", default_value = "manual", value_parser = parse_when)]
+    pub when: When,
+    /// Whether to restore FILE
+    #[arg(long, value_enum, default_value_t = RestoreChoice::Auto)]
+    pub restore: RestoreChoice,
+    /// Halt the JVM, without its shutdown hooks, once the image is in place
+    #[arg(long)]
+    pub exit: bool,
+    #[command(flatten)]
+    pub capture: CaptureOptions,
+    /// Also restore images that belong to this user
+    #[arg(long, value_name = "UID")]
+    pub trust_owner: Option<u32>,
+    /// The command: a java launcher and its arguments
+    #[arg(last = true, required = true, value_name = "java ARGS")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Pid of the JVM
+    pub pid: i32,
+    /// The image to write; default: the one named when the JVM was started
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// Halt the JVM, without its shutdown hooks, once the image is in place
+    #[arg(long)]
+    pub exit: bool,
+    #[command(flatten)]
+    pub capture: CaptureOptions,
+}
+
+/// How to take an image.
+#[derive(Debug, Args)]
+pub struct CaptureOptions {
+    /// Permissions of the image file, octal; it holds all secrets of the JVM [default: 600]
+    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
+    pub mode: Option<u32>,
+    /// How long the JVM may stand still; past it the capture is given up [default: 200ms]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub max_stop: Option<Duration>,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The image
+    pub file: PathBuf,
+    /// Move every TCP listener on port OLD to port NEW; 0 lets the kernel choose
+    #[arg(long, value_name = "OLD=NEW", value_parser = parse_ports)]
+    pub listen: Vec<(u16, u16)>,
+    /// Set an environment variable of the restored JVM, besides those of this command
+    #[arg(long, value_name = "K=V", value_parser = parse_variable)]
+    pub env: Vec<(OsString, OsString)>,
+    /// Compare every page with what was written first
+    #[arg(long)]
+    pub verify: bool,
+    /// Also restore an image that belongs to this user
+    #[arg(long, value_name = "UID")]
+    pub trust_owner: Option<u32>,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
+    /// Append one line of JSON that says when each step of the restore was done
+    #[arg(long, value_name = "FILE")]
+    pub times: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The image
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also look at an image that belongs to this user
+    #[arg(long, value_name = "UID")]
+    pub trust_owner: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The image; without it only the host is looked at
+    pub file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also accept an image that belongs to this user
+    #[arg(long, value_name = "UID")]
+    pub trust_owner: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeCaptureArgs {
+    /// Descriptor of the socket to the agent
+    #[arg(long, value_name = "FD", default_value_t = 3)]
+    pub socket: i32,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Manual,
+    After(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RestoreChoice {
+    /// Restore an image that fits, else start and capture
+    Auto,
+    /// Start and capture, whatever is there
+    Never,
+    /// Restore or fail
+    Always,
+}
+
+pub fn parse_when(text: &str) -> Result<When, String> {
+    match text.split_once('=') {
+        None if text == "manual" => Ok(When::Manual),
+        Some(("after", duration)) => parse_duration(duration).map(When::After),
+        _ => Err("write `manual` or `after=DURATION`, such as after=10s".into()),
+    }
+}
+
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let milliseconds = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => 0,
+    };
+    match text[..digits].parse::<u64>().ok().and_then(|count| count.checked_mul(milliseconds)) {
+        Some(total) if milliseconds > 0 => Ok(Duration::from_millis(total)),
+        _ => Err("write a whole number with its unit: 500ms, 10s or 2m".into()),
+    }
+}
+
+fn parse_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode & !0o777 == 0 && mode & 0o400 != 0 && mode & 0o022 == 0 => Ok(mode),
+        Ok(mode) if mode & 0o022 != 0 => Err("an image that others may write is never restored".into()),
+        _ => Err("write octal permissions that let the owner read, such as 640".into()),
+    }
+}
+
+fn parse_ports(text: &str) -> Result<(u16, u16), String> {
+    text.split_once('=')
+        .and_then(|(old, new)| Some((old.parse().ok().filter(|&port| port != 0)?, new.parse().ok()?)))
+        .ok_or_else(|| "write OLD=NEW with port numbers, such as 8080=9090, or 8080=0".into())
+}
+
+fn parse_variable(text: &str) -> Result<(OsString, OsString), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("write NAME=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "10", "1h", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615m"] {
+            assert!(parse_duration(wrong).unwrap_err().contains("10s"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn when_is_manual_or_after() {
+        assert_eq!(parse_when("manual"), Ok(When::Manual));
+        assert_eq!(parse_when("after=10s"), Ok(When::After(Duration::from_secs(10))));
+        assert!(parse_when("later").unwrap_err().contains("after=DURATION"));
+        assert!(parse_when("after=").is_err());
+    }
+
+    #[test]
+    fn ports_and_variables() {
+        assert_eq!(parse_ports("8080=0"), Ok((8080, 0)));
+        for wrong in ["8080", "0=1", "8080=65536", "a=b", "=1"] {
+            assert!(parse_ports(wrong).unwrap_err().contains("OLD=NEW"), "{wrong}");
+        }
+        assert_eq!(parse_variable("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert!(parse_variable("=x").is_err());
+        assert!(parse_variable("x").is_err());
+    }
+
+    #[test]
+    fn a_mode_that_others_may_write_is_refused() {
+        assert_eq!(parse_mode("640"), Ok(0o640));
+        assert!(parse_mode("666").unwrap_err().contains("never restored"));
+        assert!(parse_mode("9").is_err());
+        assert!(parse_mode("200").is_err());
+    }
+
+    #[test]
+    fn run_takes_the_command_behind_two_dashes() {
+        let cli = Cli::try_parse_from(["hotfork", "run", "--image", "i", "--", "java", "-jar", "a.jar"]).unwrap();
+        let Verb::Run(args) = cli.verb else { panic!("run") };
+        assert_eq!(args.command, ["java", "-jar", "a.jar"]);
+        assert!(Cli::try_parse_from(["hotfork", "run", "--image", "i"]).is_err());
+    }
+}

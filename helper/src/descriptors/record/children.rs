@@ -1,0 +1,93 @@
+//! Child processes of the JVM. An instance's `Process` objects would speak of the original's.
+
+use super::failed;
+use crate::exit::{ExitCode, Failure};
+use std::fs;
+use std::io;
+
+/// Refuses, by pid and name, when a child runs. One that has ended and waits to be reaped does not count.
+pub fn refuse_running(pid: i32) -> Result<(), Failure> {
+    let children = running(pid).map_err(|error| failed(format_args!("children of {pid}"), error))?;
+    if children.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = children.iter().map(|child| format!("{} ({})", child.pid, child.name)).collect();
+    let message = format!("the JVM has running child processes: {}; let them end before the capture", names.join(", "));
+    Err(Failure::new(ExitCode::Refused, message))
+}
+
+fn running(pid: i32) -> io::Result<Vec<Child>> {
+    let mut pids = Vec::new();
+    let mut text = String::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let path = task?.path().join("children");
+        text.clear();
+        match fs::File::open(path).and_then(|mut file| io::Read::read_to_string(&mut file, &mut text)) {
+            Ok(_) => pids.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            // The thread has ended, or the kernel was built without CONFIG_PROC_CHILDREN.
+            Err(error) if is_gone(&error) => {
+                if !fs::exists("/proc/thread-self/children")? {
+                    return Ok(stats(all_processes()?).filter(|child| child.parent == pid && child.runs).collect());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(stats(pids).filter(|child| child.runs).collect())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+fn all_processes() -> io::Result<Vec<i32>> {
+    let names = fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name());
+    Ok(names.filter_map(|name| name.to_str()?.parse().ok()).collect())
+}
+
+/// Those that are still there.
+fn stats(pids: Vec<i32>) -> impl Iterator<Item = Child> {
+    pids.into_iter().filter_map(|pid| Child::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Child {
+    pid: i32,
+    name: String,
+    parent: i32,
+    runs: bool,
+}
+
+impl Child {
+    /// `4711 (sleep) S 4700 ...`; the name may contain parentheses itself.
+    fn parse(stat: &str) -> Option<Self> {
+        let (pid, rest) = stat.split_once(" (")?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let mut rest = rest.split(' ');
+        let runs = !matches!(rest.next()?, "Z" | "X");
+        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), parent: rest.next()?.parse().ok()?, runs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_contain_parentheses() {
+        let child = Child { pid: 47, name: "a) R (b".into(), parent: 9, runs: true };
+        assert_eq!(Child::parse("47 (a) R (b) S 9 47 47 0"), Some(child));
+    }
+
+    #[test]
+    fn one_that_has_ended_does_not_run() {
+        assert!(!Child::parse("47 (sh) Z 9 47 47 0").unwrap().runs);
+    }
+
+    #[test]
+    fn other_text_is_no_process() {
+        for text in ["", "47", "47 (sh", "47 (sh) S", "x (sh) S 9", "47 (sh) S x"] {
+            assert_eq!(Child::parse(text), None, "{text}");
+        }
+    }
+}

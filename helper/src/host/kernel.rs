@@ -1,0 +1,77 @@
+//! The kernel: its release, its settings, its view of memory.
+
+use std::io;
+use std::path::Path;
+
+pub const OLDEST: (u32, u32) = (5, 10);
+
+/// Contents of a small file of /proc or /sys, without the newline.
+pub fn read_small(path: impl AsRef<Path>) -> io::Result<String> {
+    Ok(std::fs::read_to_string(path)?.trim_end().to_owned())
+}
+
+pub fn release() -> String {
+    nix::sys::utsname::uname().map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
+}
+
+/// Major and minor number of a release such as `6.1.0-13-amd64`.
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// vm.max_map_count; where it cannot be read (gVisor), the kernel's default.
+pub fn max_map_count() -> u64 {
+    read_small("/proc/sys/vm/max_map_count").ok().and_then(|text| text.parse().ok()).unwrap_or(65530)
+}
+
+/// Bytes that may still be committed, when the kernel never overcommits; `None` when it does.
+pub fn commit_left() -> io::Result<Option<u64>> {
+    // gVisor has no such file and overcommits.
+    if read_small("/proc/sys/vm/overcommit_memory").map_or(true, |mode| mode != "2") {
+        return Ok(None);
+    }
+    let meminfo = std::fs::read_to_string("/proc/meminfo")?;
+    let field = |name| {
+        meminfo_field(&meminfo, name).ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {name}")))
+    };
+    Ok(Some(field("CommitLimit")?.saturating_sub(field("Committed_AS")?)))
+}
+
+/// A field of /proc/meminfo in bytes.
+fn meminfo_field(meminfo: &str, name: &str) -> Option<u64> {
+    let value = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// How many tasks the whole system has, from /proc/loadavg (`0.00 0.01 0.05 1/123 4567`).
+pub fn task_count(loadavg: &str) -> Option<u64> {
+    loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(version("6.18.44-fc-v782"), Some((6, 18)));
+        assert_eq!(version("5.10"), Some((5, 10)));
+        assert_eq!(version("linux"), None);
+        assert!(version(&release()).is_some());
+    }
+
+    #[test]
+    fn meminfo_is_in_kilobytes() {
+        let text = "MemTotal:       100 kB\nCommitLimit:    20 kB\nCommitted_AS:\t5 kB\n";
+        assert_eq!(meminfo_field(text, "CommitLimit"), Some(20480));
+        assert_eq!(meminfo_field(text, "Committed_AS"), Some(5120));
+        assert_eq!(meminfo_field(text, "Commit"), None);
+    }
+
+    #[test]
+    fn tasks_of_loadavg() {
+        assert_eq!(task_count("0.00 0.01 0.05 1/123 4567"), Some(123));
+        assert_eq!(task_count(""), None);
+    }
+}

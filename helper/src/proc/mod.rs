@@ -1,0 +1,3 @@
+//! Parsers of /proc files.
+
+pub mod fdinfo;

@@ -1,0 +1,73 @@
+//! Fills in the restorer's arguments.
+
+use super::space::Space;
+use super::start::Start;
+use crate::image::manifest::{Entry, MemoryMapFields};
+use hotfork_abi::restore::*;
+use hotfork_abi::{Plain, Text};
+use std::path::Path;
+
+pub struct Arguments<'a> {
+    pub space: &'a Space,
+    pub entry: &'a Entry,
+    pub start: Start,
+    pub perf_path: Option<&'a Path>,
+    pub checked: u64,
+    pub close_from: i32,
+}
+
+impl Arguments<'_> {
+    /// All but the counts of files and operations, and what happens later.
+    pub fn fill(&self) -> RestoreArgs {
+        let Space { environment, hole, layout, host_moves, patches } = self.space;
+        let mut args = RestoreArgs::zeroed();
+        let at = |offset: u64| hole + offset;
+        args.operations = at(layout.operations);
+        args.files = at(layout.files);
+        args.hole = *hole;
+        args.hole_length = layout.end;
+        args.host_mappings[..host_moves.len()].copy_from_slice(host_moves);
+        args.host_mapping_count = host_moves.len() as u64;
+        args.patches[..patches.len()].copy_from_slice(patches);
+        args.patch_count = patches.len() as u64;
+        args.curbrk = self.entry.curbrk;
+        args.close_from = self.close_from as u64;
+        args.entry = self.entry.instance_entry;
+        // As right after a call: 8 below a multiple of 16.
+        args.stack = (self.entry.entry_stack & !15) - 8;
+        let instance = &mut args.instance;
+        instance.scaffold = at(layout.scaffold);
+        instance.scaffold_length = layout.end - layout.scaffold;
+        instance.environment = at(layout.environment);
+        instance.environment_length = environment.bytes.len() as u64;
+        instance.environment_count = environment.count;
+        instance.ignored_signals = self.start.ignored_signals;
+        instance.perf_name = self.perf_path.map_or(Text::empty(), |path| Text::new(&path.to_string_lossy()));
+        instance.times_fd = -1;
+        instance.times[TIME_MAIN] = self.start.time;
+        instance.times[TIME_CHECKED] = self.checked;
+        let new_environment = (instance.environment, instance.environment_length);
+        args.memory_map = memory_map(&self.entry.memory_map, new_environment, at(layout.auxv));
+        args
+    }
+}
+
+fn memory_map(fields: &MemoryMapFields, environment: (u64, u64), auxv: u64) -> MemoryMap {
+    MemoryMap {
+        start_code: fields.start_code,
+        end_code: fields.end_code,
+        start_data: fields.start_data,
+        end_data: fields.end_data,
+        start_brk: fields.start_brk,
+        brk: fields.brk,
+        start_stack: fields.start_stack,
+        arg_start: fields.arg_start,
+        arg_end: fields.arg_end,
+        env_start: environment.0,
+        env_end: environment.0 + environment.1,
+        // The kernel wants no pointer where there is no vector.
+        auxv: if fields.auxv.is_empty() { 0 } else { auxv },
+        auxv_size: fields.auxv.len() as u32,
+        exe_fd: u32::MAX,
+    }
+}

@@ -1,0 +1,49 @@
+//! Finds the range in which the restorer lives while everything else is exchanged.
+
+use super::operations::{ADDRESS_SPACE_END, merge};
+use crate::host::maps::Mapping;
+use hotfork_abi::PAGE;
+use std::ops::Range;
+
+/// Kept free on both sides: the stack grows down, the break grows up.
+const MARGIN: u64 = 1 << 30;
+
+/// The middle of the widest gap that image and helper both leave free.
+pub fn choose(image: &[Range<u64>], helper: &[Mapping], length: u64) -> Option<u64> {
+    let mut taken: Vec<Range<u64>> = helper
+        .iter()
+        .filter(|mapping| mapping.start < ADDRESS_SPACE_END)
+        .map(|mapping| mapping.start..mapping.end)
+        .chain(image.iter().cloned())
+        .collect();
+    taken.sort_unstable_by_key(|range| range.start);
+    let taken = merge(taken);
+    let starts = std::iter::once(PAGE).chain(taken.iter().map(|range| range.end));
+    let ends = taken.iter().map(|range| range.start).chain([ADDRESS_SPACE_END]);
+    let (start, end) = starts.zip(ends).max_by_key(|(start, end)| end.saturating_sub(*start))?;
+    if end.saturating_sub(start) < length + 2 * MARGIN {
+        return None;
+    }
+    Some((start + (end - start - length) / 2) & !(PAGE - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lies_in_what_both_leave_free() {
+        let helper = crate::host::maps::own().unwrap();
+        let image = [0x1000..0x1_0000_0000, 0x4000_0000_0000..0x4000_0001_0000];
+        let hole = choose(&image, &helper, 0x10000).unwrap();
+        assert_eq!(hole % PAGE, 0);
+        let apart = |range: &Range<u64>| hole + 0x10000 + MARGIN <= range.start || range.end + MARGIN <= hole;
+        assert!(image.iter().all(apart));
+        assert!(helper.iter().all(|mapping| apart(&(mapping.start..mapping.end))));
+    }
+
+    #[test]
+    fn a_full_address_space_has_none() {
+        assert_eq!(choose(&[PAGE..ADDRESS_SPACE_END - PAGE], &[], PAGE), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Restore: this process becomes the JVM of an image, as with exec.
+//!
+//! [`Prepared::new`] asks everything that can fail and changes nothing but the soft limit of open
+//! files. [`Prepared::become_instance`] rebuilds descriptors, fills the hole, and jumps: it returns
+//! only when that fails.
+
+mod arguments;
+mod environment;
+pub mod fit;
+mod hole;
+mod instance;
+pub mod mapped_files;
+mod operations;
+mod own_descriptors;
+mod perf;
+pub mod refusal;
+mod rseq;
+mod scaffold;
+mod space;
+pub mod start;
+mod vdso;
+
+use crate::descriptors::{PortMove, PortMoves};
+use crate::exit::{ExitCode, Failure};
+use crate::host::clocks;
+use crate::image::read::Image;
+use crate::say;
+use hotfork_abi::restore::MapOperation;
+use refusal::{Reason, Refusal};
+use space::Space;
+use start::Start;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Default)]
+pub struct Options {
+    pub moves: Vec<PortMove>,
+    pub environment: Vec<(OsString, OsString)>,
+    pub verify: bool,
+    pub trust_owner: Option<u32>,
+    pub quiet: bool,
+    pub times: Option<PathBuf>,
+}
+
+/// An image that fits, and all that is needed to become it.
+pub struct Prepared {
+    image: Image,
+    options: Options,
+    start: Start,
+    files: Vec<File>,
+    times: Option<File>,
+    moves: PortMoves,
+    /// The operations, where the image lies on a noexec mount and its code is copied.
+    copied_code: Option<Vec<MapOperation>>,
+    space: Space,
+    checked: u64,
+}
+
+impl Prepared {
+    pub fn new(path: &Path, options: Options, start: Start) -> Result<Self, Refusal> {
+        let image = Image::open(path, options.trust_owner)?;
+        Self::of(image, options, start).map_err(|mut refusal| {
+            refusal.failure.message = format!("image {}: {}", path.display(), refusal.failure.message);
+            refusal
+        })
+    }
+
+    fn of(image: Image, options: Options, start: Start) -> Result<Self, Refusal> {
+        let moves = PortMoves::new(options.moves.clone())?;
+        moves.check(&image.manifest.descriptors)?;
+        check_operations(&image)?;
+        if options.verify {
+            image.verify_pages()?;
+        }
+        for (_, question) in fit::QUESTIONS {
+            question(&image)?;
+        }
+        let files = image.manifest.files.iter().map(mapped_files::open).collect::<Result<Vec<_>, _>>()?;
+        let copy_code = fit::must_copy_code(&image)?;
+        let times = options.times.as_deref().map(open_times).transpose()?;
+        if let Some(warning) = fit::memory_warning(&image) {
+            say::note(options.quiet, &warning);
+        }
+        let space = Space::find(&image, &options.environment, copy_code)?;
+        let copied_code = copy_code.then(|| {
+            let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
+            let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);
+            operations::without_executable_image_pages(image.operations(), &(start..end))
+        });
+        Ok(Self { image, options, start, files, times, moves, copied_code, space, checked: clocks::monotonic() })
+    }
+
+    /// The image, for whoever wants to compare more before it becomes real.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+}
+
+/// Refuses operations that the restorer could not carry out.
+fn check_operations(image: &Image) -> Result<(), Refusal> {
+    let files = image.manifest.files.len();
+    if let Some(index) = operations::first_unsound(image.operations(), &image.header, files) {
+        return Err(Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again")));
+    }
+    Ok(())
+}
+
+fn open_times(path: &Path) -> Result<File, Refusal> {
+    OpenOptions::new().append(true).create(true).open(path).map_err(|error| Refusal {
+        reason: Reason::Error,
+        failure: Failure::new(
+            ExitCode::Usage,
+            format!("--times {}: cannot be opened: {error}; name a file that can be written", path.display()),
+        ),
+    })
+}

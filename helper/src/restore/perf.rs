@@ -1,0 +1,147 @@
+//! HotSpot's performance memory (hsperfdata): a file of the new pid's name, so that jps and jstat find
+//! the restored JVM and its end removes nobody else's file. Where that cannot be had, the memory
+//! stays private and nothing is lost but jps.
+
+use crate::image::manifest::Manifest;
+use crate::image::read::Image;
+use hotfork_abi::restore::*;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, getpid, geteuid, unlinkat};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+pub struct PerfFile {
+    pub file: File,
+    pub path: PathBuf,
+}
+
+impl PerfFile {
+    /// Makes and fills the file, or says why the memory will be private.
+    pub fn create(image: &Image) -> Result<Self, String> {
+        let entry = &image.manifest.entry;
+        let path = path_for(&image.manifest, getpid().as_raw())?;
+        let contents = contents(image)?;
+        let directory = open_directory(path.parent().ok_or("its file has no directory")?, image)?;
+        let name = path.file_name().ok_or("its file has no name")?;
+        let file = open_new(&directory, name.as_bytes())?;
+        let created = Self { file, path: path.clone() };
+        let filled = created.file.write_all_at(&contents, 0);
+        if let Err(error) = filled.and_then(|()| created.file.set_len(entry.perf_length)) {
+            created.remove();
+            return Err(format!("{} cannot be written: {error}", path.display()));
+        }
+        Ok(created)
+    }
+
+    /// Changes the operations so that they map the file instead of private memory.
+    pub fn use_in(&self, operations: &mut [MapOperation], manifest: &Manifest, file: u32) {
+        let entry = &manifest.entry;
+        let range = entry.perf_address..entry.perf_address + entry.perf_length;
+        for (index, operation) in operations.iter_mut().enumerate() {
+            if Some(index as u64) == entry.perf_operation {
+                operation.operation = OP_SHARED_FILE;
+                operation.offset = 0;
+                operation.file = file;
+                operation.flags = 0;
+            } else if range.contains(&operation.address) && reads_image(operation) {
+                operation.operation = OP_NONE;
+            }
+        }
+    }
+
+    /// The restore will not happen: leave nothing behind.
+    pub fn remove(self) {
+        // Failing leaves an empty file that the next JVM of this user removes: HotSpot cleans up by pid.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn reads_image(operation: &MapOperation) -> bool {
+    operation.file == FILE_IMAGE && matches!(operation.operation, OP_PRIVATE_FILE | OP_COPY)
+}
+
+/// The name for `pid`, if HotSpot's buffer and ours can hold it.
+fn path_for(manifest: &Manifest, pid: i32) -> Result<PathBuf, String> {
+    let entry = &manifest.entry;
+    let old = entry.perf_file.as_deref().ok_or("its file was not known")?;
+    let path = old.with_file_name(pid.to_string());
+    let length = path.as_os_str().len() as u64;
+    if length >= entry.perf_name_capacity || length >= size_of::<hotfork_abi::Text<256>>() as u64 {
+        return Err(format!("HotSpot has no room for the name {}", path.display()));
+    }
+    Ok(path)
+}
+
+/// The bytes of the performance memory in the image.
+fn contents(image: &Image) -> Result<Vec<u8>, String> {
+    let entry = &image.manifest.entry;
+    let (start, end) = (entry.perf_address, entry.perf_address.saturating_add(entry.perf_length));
+    let base = entry.perf_operation.and_then(|index| image.operations().get(index as usize));
+    if !base.is_some_and(|base| base.address == start && base.length == entry.perf_length) {
+        return Err("the image does not map it in one piece".into());
+    }
+    let mut bytes = vec![0; (end - start) as usize];
+    for operation in image.operations().iter().filter(|operation| reads_image(operation)) {
+        let operation_end = operation.address + operation.length;
+        if operation_end <= start || operation.address >= end {
+            continue;
+        }
+        if operation.address < start || operation_end > end {
+            return Err("the image maps it together with other memory".into());
+        }
+        let at = (operation.address - start) as usize;
+        image
+            .file
+            .read_exact_at(&mut bytes[at..at + operation.length as usize], operation.offset)
+            .map_err(|error| format!("its contents cannot be read: {error}"))?;
+    }
+    Ok(bytes)
+}
+
+/// The directory must be ours and nobody else's to write, as HotSpot demands it. It is made if it was
+/// ours at the capture too: its name holds the user's.
+fn open_directory(path: &Path, image: &Image) -> Result<OwnedFd, String> {
+    let own = geteuid().as_raw();
+    if image.manifest.taken.uid == own {
+        match mkdirat(nix::fcntl::AT_FDCWD, path, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(nix::Error::EEXIST) => {}
+            Err(error) => return Err(format!("{} cannot be made: {error}", path.display())),
+        }
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = openat(nix::fcntl::AT_FDCWD, path, flags, Mode::empty())
+        .map_err(|error| format!("{} cannot be opened: {error}", path.display()))?;
+    let status = fstat(&directory).map_err(|error| format!("{}: {error}", path.display()))?;
+    if status.st_uid != own || status.st_mode & 0o022 != 0 {
+        return Err(format!("{} is not ours alone to write", path.display()));
+    }
+    Ok(directory)
+}
+
+/// A new file: one of a dead process with this pid is removed, one that is locked belongs to a living
+/// JVM of another pid namespace.
+fn open_new(directory: &OwnedFd, name: &[u8]) -> Result<File, String> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let shown = String::from_utf8_lossy(name).into_owned();
+    match openat(directory.as_fd(), name, flags, Mode::empty()) {
+        Ok(old) => {
+            File::from(old)
+                .try_lock()
+                .map_err(|_| format!("{shown} is in use by a JVM with the same pid in another pid namespace"))?;
+            unlinkat(directory.as_fd(), name, UnlinkatFlags::NoRemoveDir)
+                .map_err(|error| format!("the old {shown} cannot be removed: {error}"))?;
+        }
+        Err(nix::Error::ENOENT) => {}
+        Err(error) => return Err(format!("the old {shown} cannot be opened: {error}")),
+    }
+    let file = openat(directory.as_fd(), name, flags | OFlag::O_CREAT | OFlag::O_EXCL, Mode::from_bits_truncate(0o600))
+        .map_err(|error| format!("{shown} cannot be created: {error}"))?;
+    let file = File::from(file);
+    // As newer JDKs do: the lock tells other pid namespaces that the file is in use.
+    file.try_lock().map_err(|error| format!("{shown} cannot be locked: {error}"))?;
+    Ok(file)
+}
