@@ -187,10 +187,9 @@ fn check_unix(instance: Instance) {
     // While somebody listens there, the name is not taken.
     let number = instance.fds[0].as_raw_fd();
     let room = make_room(&instance.table).unwrap();
-    let _listening: Vec<_> =
-        instance.fds.into_iter().map(|fd| lift(fd, room).unwrap()).collect();
+    let _listening: Vec<_> = instance.fds.into_iter().map(|fd| lift(fd, room).unwrap()).collect();
     let failure = rebuild_again(&instance.table).unwrap_err();
-    
+
     let line = format!(
         "cannot rebuild descriptor {number}: cannot listen on {}: Address already in use; \
          stop whoever has it, or remove what is there",
