@@ -85,7 +85,11 @@ fn full_disk(cell: &Cell) -> Outcome {
     let Some(small) = Mounted::tmpfs(at, MsFlags::empty(), "size=8m", "full disk")? else { return Ok(()) };
     let mut original = stage.start(How::Plain)?;
     snapshot(original.pid(), &small.0.join("image"))?.fails(116, &["space"])?;
-    ensure!(scratch::names(&small.0)?.iter().all(|name| name == "image.report.json"), "left: {:?}", scratch::names(&small.0)?);
+    ensure!(
+        scratch::names(&small.0)?.iter().all(|name| name == "image.report.json"),
+        "left: {:?}",
+        scratch::names(&small.0)?
+    );
     // With room, the same JVM is captured as if nothing had happened.
     hotfork_tests::hotfork::take(original.pid(), &stage.image())?;
     let mut instance = stage.restore()?;

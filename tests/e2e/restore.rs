@@ -37,7 +37,13 @@ fn help_and_usage(_: &Cell) -> Outcome {
         ensure!(of_verb.contains("Usage: hotfork"), "{verb} --help says {of_verb}");
     }
     ensure!(help.contains("114"), "--help does not list the exit codes");
-    for wrong in [&["fly"][..], &["restore"], &["snapshot", "x"], &["run", "--image", "i"], &["restore", "f", "--listen", "8080"]] {
+    for wrong in [
+        &["fly"][..],
+        &["restore"],
+        &["snapshot", "x"],
+        &["run", "--image", "i"],
+        &["restore", "f", "--listen", "8080"],
+    ] {
         let failed = run(wrong)?;
         ensure_eq!(failed.code, 2, "exit status of {wrong:?}");
         ensure!(failed.err.lines().all(|line| line.starts_with("hotfork: ")), "{wrong:?} says {}", failed.err);
@@ -58,7 +64,10 @@ fn inspect_and_check(cell: &Cell) -> Outcome {
     let threads = inspected["threads"].as_array().map_or(0, Vec::len);
     ensure!(threads > 5, "{threads} threads in inspect --json");
     let arguments = &inspected["command"]["arguments"];
-    ensure!(arguments.as_array().is_some_and(|list| list.contains(&"an argument".into())), "command in inspect: {arguments}");
+    ensure!(
+        arguments.as_array().is_some_and(|list| list.contains(&"an argument".into())),
+        "command in inspect: {arguments}"
+    );
     for key in ["size", "digest", "mappings", "pages", "descriptors", "cwd"] {
         ensure!(!inspected[key].is_null(), "inspect --json has no {key}");
     }
@@ -101,7 +110,8 @@ fn closed_descriptors(cell: &Cell) -> Outcome {
     })
     .map_err(|why| instance.tell(&why))?;
     for number in [0, 1] {
-        let file = std::fs::read_link(format!("/proc/{}/fd/{number}", instance.pid())).during("look at a descriptor")?;
+        let file =
+            std::fs::read_link(format!("/proc/{}/fd/{number}", instance.pid())).during("look at a descriptor")?;
         ensure_eq!(file.as_os_str(), "/dev/null", "descriptor {number} of the instance");
     }
     stage.ask(&instance)?;
@@ -123,7 +133,8 @@ fn listening_elsewhere(cell: &Cell) -> Outcome {
     run(["restore".as_ref(), image.as_os_str()])?.fails(113, &[&port, "in use", "--listen"])?;
     let taken = ports::claim()?;
     let _holder = TcpListener::bind((Ipv4Addr::UNSPECIFIED, taken.number)).during("hold a port")?;
-    finish("restore", restore(&format!("{port}={}", taken.number)))?.fails(113, &[&taken.number.to_string(), "in use"])?;
+    finish("restore", restore(&format!("{port}={}", taken.number)))?
+        .fails(113, &[&taken.number.to_string(), "in use"])?;
     finish("restore", restore("9=0"))?.fails(2, &["--listen", "9"])?;
     let free = ports::claim()?;
     let mut instance = stage.watch(Process::start("instance", restore(&format!("{port}={}", free.number)))?)?;

@@ -63,8 +63,9 @@ fn looks_as_the_original(cell: &Cell) -> Outcome {
 /// The subject's own thread polls for its question: when that has been taken it runs.
 fn is_running(stage: &Stage, instance: &Process) -> Outcome {
     hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the instance is a java process", || {
-        proc::command_line(instance.pid()).is_ok_and(|line| line.last() == stage.arguments().last().and_then(|last| last.to_str()).map(str::to_string).as_ref())
-            && proc::threads(instance.pid()).is_ok_and(|threads| threads.len() > 5)
+        proc::command_line(instance.pid()).is_ok_and(|line| {
+            line.last() == stage.arguments().last().and_then(|last| last.to_str()).map(str::to_string).as_ref()
+        }) && proc::threads(instance.pid()).is_ok_and(|threads| threads.len() > 5)
     })
     .map_err(|why| instance.tell(&why))
 }

@@ -110,7 +110,8 @@ fn restore(stage: &Stage) -> Outcome<Process> {
         command.env("HOTFORK_TEST_ENV", "restored").env("HOTFORK_TEST_CALLER", "from the caller");
         command.args(["--env", "HOTFORK_TEST_OPTION=from=the option"]);
     })?;
-    let expected = "HOTFORK_TEST_ENV=restored\nHOTFORK_TEST_CALLER=from the caller\nHOTFORK_TEST_OPTION=from=the option\n";
+    let expected =
+        "HOTFORK_TEST_ENV=restored\nHOTFORK_TEST_CALLER=from the caller\nHOTFORK_TEST_OPTION=from=the option\n";
     stage.tell(&instance, "env", expected)?;
     Ok(instance)
 }

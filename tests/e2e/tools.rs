@@ -65,7 +65,8 @@ fn attach_socket(process: &Process) -> std::path::PathBuf {
 fn works(jdk: &Jdk, process: &Process) -> Outcome {
     hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the JVM handles SIGQUIT", || {
         // SIGQUIT is number 3; a process that does not catch it yet would die of being attached to.
-        proc::status(process.pid(), "SigCgt").is_ok_and(|mask| u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & 4 != 0))
+        proc::status(process.pid(), "SigCgt")
+            .is_ok_and(|mask| u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & 4 != 0))
     })?;
     let pid = process.pid().to_string();
     let version = tool(jdk, "jcmd", &[&pid, "VM.version"])?.out;

@@ -14,7 +14,13 @@ const NOBODY: u32 = 65_534;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "unprivileged::captures_and_restores", 17, Extent::Rotated(1), captures_and_restores);
-    trials.extend(cells(world, "unprivileged::restores_what_root_took", 17, Extent::Rotated(2), restores_what_root_took));
+    trials.extend(cells(
+        world,
+        "unprivileged::restores_what_root_took",
+        17,
+        Extent::Rotated(2),
+        restores_what_root_took,
+    ));
     trials.extend(once(world, "unprivileged::limits_that_are_too_low", limits_that_are_too_low));
     trials.extend(once(world, "unprivileged::may_not_read", may_not_read));
     trials
@@ -39,7 +45,9 @@ fn possible(cell: &Cell) -> bool {
     helper.env_clear();
     let mut jar = Command::new("cat");
     jar.arg(build::subjects_jar());
-    let works = [java, helper, jar].iter().all(|command| unprivileged(command).output().is_ok_and(|output| output.status.success()));
+    let works = [java, helper, jar]
+        .iter()
+        .all(|command| unprivileged(command).output().is_ok_and(|output| output.status.success()));
     if !works {
         let remedy = "setpriv (apt-get install util-linux), and a repository and JDKs that every user can read";
         skip::skip("restores as an unprivileged user", remedy);

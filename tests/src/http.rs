@@ -17,7 +17,8 @@ pub struct Client {
 
 impl Client {
     pub fn connect(port: u16) -> Outcome<Self> {
-        let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).during(format_args!("connect to port {port}"))?;
+        let connection =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).during(format_args!("connect to port {port}"))?;
         connection.set_read_timeout(Some(HANG)).during("set a time-out")?;
         connection.set_nodelay(true).during("set TCP_NODELAY")?;
         Ok(Self { connection: BufReader::new(connection) })
@@ -69,12 +70,8 @@ pub struct Drivers {
 
 impl Drivers {
     pub fn start(port: u16, count: u64) -> Outcome<Self> {
-        let mut drivers = Self {
-            stop: Arc::default(),
-            answered: Arc::default(),
-            failure: Arc::default(),
-            threads: Vec::new(),
-        };
+        let mut drivers =
+            Self { stop: Arc::default(), answered: Arc::default(), failure: Arc::default(), threads: Vec::new() };
         for number in 0..count {
             let mut client = Client::connect(port)?;
             let (stop, answered, failure) = (drivers.stop.clone(), drivers.answered.clone(), drivers.failure.clone());
@@ -130,7 +127,10 @@ impl Drivers {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert("a client panicked".into());
+                self.failure
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .get_or_insert("a client panicked".into());
             }
         }
     }

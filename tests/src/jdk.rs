@@ -86,7 +86,8 @@ pub fn all() -> Outcome<Vec<Jdk>> {
     }
     for major in MAJORS {
         if !found.iter().any(|jdk| jdk.major == major) {
-            let remedy = format!("./x.d/jdks {major} fetches it into target/jdks/{major}, or set HOTFORK_TEST_JDKS=HOME");
+            let remedy =
+                format!("./x.d/jdks {major} fetches it into target/jdks/{major}, or set HOTFORK_TEST_JDKS=HOME");
             if skip::in_ci() && major < 25 {
                 return Err(format!("jdk {major} is missing, which CI=true does not forgive: {remedy}"));
             }
@@ -102,9 +103,8 @@ pub fn all() -> Outcome<Vec<Jdk>> {
 
 /// Homes in order of preference: what the user names comes first.
 fn candidates() -> Vec<PathBuf> {
-    let mut homes: Vec<PathBuf> = std::env::var_os("HOTFORK_TEST_JDKS")
-        .map(|list| std::env::split_paths(&list).collect())
-        .unwrap_or_default();
+    let mut homes: Vec<PathBuf> =
+        std::env::var_os("HOTFORK_TEST_JDKS").map(|list| std::env::split_paths(&list).collect()).unwrap_or_default();
     homes.extend(std::env::var_os("JAVA_HOME").map(PathBuf::from));
     for directory in [build::target().join("jdks"), PathBuf::from("/usr/lib/jvm")] {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();

@@ -1,6 +1,6 @@
 //! Ports for the subjects: below the kernel's ephemeral range, one owner each on the whole machine.
 
-use crate::{Outcome, During};
+use crate::{During, Outcome};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};

@@ -163,7 +163,8 @@ impl Stage {
 
     /// Starts the original and waits until its state is set up.
     pub fn start(&self, how: How) -> Outcome<Process> {
-        let name = format!("original of {} (jdk {}, {}, {how:?})", self.subject.name, self.jdk.major, self.collector.name());
+        let name =
+            format!("original of {} (jdk {}, {}, {how:?})", self.subject.name, self.jdk.major, self.collector.name());
         let process = Process::start(name, self.original(how))?;
         process.says("READY")?;
         Ok(process)

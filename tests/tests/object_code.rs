@@ -51,12 +51,15 @@ fn frozen_code_refers_to_nothing_that_locks_allocates_or_panics() {
             if name.is_empty() || symbol.section() == SymbolSection::None && !symbol.is_undefined() {
                 continue;
             }
-            if symbol.is_undefined() { wanted.insert(name) } else { defined.insert(name) };
+            if symbol.is_undefined() {
+                wanted.insert(name)
+            } else {
+                defined.insert(name)
+            };
         }
     });
     assert!(defined.len() > 10, "the object code defines only {defined:?}");
-    let foreign: Vec<_> =
-        wanted.difference(&defined).filter(|name| !COMPILER_CALLS.contains(&name.as_str())).collect();
+    let foreign: Vec<_> = wanted.difference(&defined).filter(|name| !COMPILER_CALLS.contains(&name.as_str())).collect();
     assert!(foreign.is_empty(), "code that runs while threads are frozen refers to {foreign:?}");
 }
 
