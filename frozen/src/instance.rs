@@ -8,9 +8,7 @@
 use crate::arch::{ARCH_SET_FS, hotfork_revive, hotfork_wake};
 use crate::say::die;
 use crate::state::{slot, state_of};
-use crate::syscall::{
-    call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction,
-};
+use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -78,8 +76,9 @@ fn restore_signals(ignored: u64) {
         }
         // SAFETY: the template wrote all of SIGACTIONS, and no other thread exists.
         let Some(mut action) = (unsafe { (*SIGACTIONS.get()).get(signal as usize - 1).copied() }) else { continue };
-        // SIGHUP, SIGINT, SIGQUIT: whether to ignore them is the caller's matter, not the image's.
-        if signal <= 3 {
+        // SIGHUP, SIGINT: whether to ignore them is the caller's matter, not the image's. SIGQUIT is HotSpot's
+        // own in any case, as in a JVM that starts: attach and thread dumps need it, and a shell's `&` ignores it.
+        if signal <= 2 {
             if ignored & (1 << (signal - 1)) != 0 {
                 action.handler = SIG_IGN;
             } else if action.handler == SIG_IGN {

@@ -11,8 +11,9 @@ const LIBRARY: &str = "libhotfork.so";
 
 /// The agent's library: beside this executable, or in `../lib` from there.
 pub fn library() -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe()
-        .map_err(|error| Failure::new(ExitCode::Usage, format!("cannot tell where hotfork lies: {error}; mount /proc")))?;
+    let own = std::env::current_exe().map_err(|error| {
+        Failure::new(ExitCode::Usage, format!("cannot tell where hotfork lies: {error}; mount /proc"))
+    })?;
     library_near(&own)
 }
 
@@ -96,7 +97,10 @@ mod tests {
         let failure = library_near(&executable).unwrap_err();
         assert_eq!(
             failure.message,
-            format!("cannot find libhotfork.so beside {} or in ../lib from there: reinstall Hotfork", executable.display())
+            format!(
+                "cannot find libhotfork.so beside {} or in ../lib from there: reinstall Hotfork",
+                executable.display()
+            )
         );
         std::fs::create_dir(directory.path().join("lib")).unwrap();
         std::fs::write(directory.path().join("lib/libhotfork.so"), b"").unwrap();

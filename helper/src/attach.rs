@@ -3,7 +3,7 @@
 
 use crate::exit::{ExitCode, Failure};
 use crate::proc::status::{self, Status};
-use crate::proc::{Process, ProcError};
+use crate::proc::{ProcError, Process};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
@@ -41,13 +41,17 @@ pub fn connect(process: Process) -> Result<Attached, Failure> {
     let status = process.parse("status", status::parse).map_err(|error: ProcError| failed(process, error))?;
     let own = nix::unistd::geteuid().as_raw();
     if own != 0 && own != status.uid {
-        return Err(refused(process, format!("it belongs to uid {}, hotfork runs as uid {own}; run hotfork as that user", status.uid)));
+        return Err(refused(
+            process,
+            format!("it belongs to uid {}, hotfork runs as uid {own}; run hotfork as that user", status.uid),
+        ));
     }
     let socket = process.path(format!("root/tmp/.java_pid{}", status.namespace_pid));
     if !listens(&socket) {
         wake(process, &status, &socket)?;
     }
-    let stream = UnixStream::connect(&socket).map_err(|error| failed(process, format!("{}: {error}; try again", socket.display())))?;
+    let stream = UnixStream::connect(&socket)
+        .map_err(|error| failed(process, format!("{}: {error}; try again", socket.display())))?;
     check_owner(process, &socket, status.uid)?;
     for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
         set(&stream, Some(ANSWERS_WITHIN)).map_err(|error| failed(process, error))?;
@@ -133,7 +137,9 @@ impl Trigger {
 impl Drop for Trigger {
     fn drop(&mut self) {
         match fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => log::warn!("cannot remove {}: {error}", self.0.display()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("cannot remove {}: {error}", self.0.display())
+            }
             _ => {}
         }
     }
@@ -183,7 +189,9 @@ fn judge(answer: &[u8]) -> Result<(), String> {
     let code = rest.strip_prefix("return code:").unwrap_or(rest).trim();
     match code.lines().next().unwrap_or("") {
         "0" | "" => Ok(()),
-        code if code.parse::<i32>().is_ok() => Err(format!("the agent returns {code}; its reason is on the JVM's stderr")),
+        code if code.parse::<i32>().is_ok() => {
+            Err(format!("the agent returns {code}; its reason is on the JVM's stderr"))
+        }
         _ => Err(shown(rest)),
     }
 }

@@ -55,8 +55,12 @@ impl SnapshotSocket {
             let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)], wait) {
                 Ok(0) | Err(Errno::EINTR) if left.is_zero() => {
-                    let why = format!("the agent in JVM {} does not connect within {} s", self.process.0, timeout.as_secs());
-                    return Err(Failure::new(ExitCode::CaptureFailed, format!("{why}; its reason is on the JVM's stderr")));
+                    let why =
+                        format!("the agent in JVM {} does not connect within {} s", self.process.0, timeout.as_secs());
+                    return Err(Failure::new(
+                        ExitCode::CaptureFailed,
+                        format!("{why}; its reason is on the JVM's stderr"),
+                    ));
                 }
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => {}
@@ -131,7 +135,8 @@ mod tests {
         let (process, status) = own();
         let status = Status { namespace_pid: status.namespace_pid + 1_000_000, ..status };
         let failure = SnapshotSocket::create(process, &status).unwrap().accept(Duration::from_millis(1)).unwrap_err();
-        let expected = format!("the agent in JVM {} does not connect within 0 s; its reason is on the JVM's stderr", process.0);
+        let expected =
+            format!("the agent in JVM {} does not connect within 0 s; its reason is on the JVM's stderr", process.0);
         assert_eq!(failure.message, expected);
     }
 }

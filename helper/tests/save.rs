@@ -6,7 +6,9 @@
 mod jvm;
 
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_SHARED_FILE};
+use hotfork_abi::restore::{
+    FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_SHARED_FILE,
+};
 use hotfork_helper::image::read::Image;
 use jvm::{CARRIED, COPIED, FILE, HEAP, HIDDEN, SHARED, WIPED};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -23,8 +25,10 @@ impl Scratch {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -57,8 +61,11 @@ fn told(output: &Output) -> String {
 
 /// What an instance would find at an address, following the operations.
 fn byte_at(image: &Image, address: u64) -> Option<u8> {
-    let holds = |operation: &&MapOperation| (operation.address..operation.address + operation.length).contains(&address);
-    let fills = |operation: &&MapOperation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE | OP_COPY);
+    let holds =
+        |operation: &&MapOperation| (operation.address..operation.address + operation.length).contains(&address);
+    let fills = |operation: &&MapOperation| {
+        matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE | OP_COPY)
+    };
     let last = image.operations().iter().filter(holds).filter(fills).next_back()?;
     let mut byte = [0];
     if last.operation != OP_ANONYMOUS {
@@ -96,11 +103,15 @@ fn a_whole_image() {
 
     let operations = image.operations();
     let of = |address: u64| operations.iter().filter(move |operation| operation.address == address);
-    let maps = operations.iter().filter(|operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE));
+    let maps = operations
+        .iter()
+        .filter(|operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE));
     assert!(maps.map(|operation| operation.address).is_sorted());
     assert_eq!(of(HEAP).map(|operation| operation.operation).collect::<Vec<_>>(), [OP_ANONYMOUS, OP_PRIVATE_FILE]);
     assert_eq!(of(HIDDEN).map(|operation| operation.protection).collect::<Vec<_>>(), [0]);
-    assert!(of(WIPED).any(|operation| operation.operation == OP_ADVISE && operation.flags as i32 == libc::MADV_WIPEONFORK));
+    assert!(
+        of(WIPED).any(|operation| operation.operation == OP_ADVISE && operation.flags as i32 == libc::MADV_WIPEONFORK)
+    );
     assert!(operations.iter().all(|operation| operation.address % PAGE == 0 && operation.length % PAGE == 0));
 
     let manifest = &image.manifest;
@@ -108,14 +119,17 @@ fn a_whole_image() {
     assert!(manifest.files.iter().any(|file| file.path == scratch.0.join("data") && file.digest.is_some()));
     assert!(manifest.files.iter().any(|file| file.path == std::env::current_exe().unwrap()));
     assert!(manifest.entry.vdso.iter().any(|symbol| symbol.name == "__vdso_clock_gettime"));
-    assert!(manifest.entry.memory_map.brk >= manifest.entry.memory_map.start_brk && manifest.entry.memory_map.start_brk > 0);
+    assert!(
+        manifest.entry.memory_map.brk >= manifest.entry.memory_map.start_brk && manifest.entry.memory_map.start_brk > 0
+    );
     assert_eq!((manifest.jdk.collector.as_str(), manifest.max_heap), ("Serial", 64 * PAGE));
     let heap = manifest.pages.iter().find(|pages| pages.kind == "java heap").unwrap();
     assert_eq!((heap.in_image, heap.zero), (2, 1));
     assert!(manifest.descriptors.numbers.iter().map(|number| number.fd).take(3).eq(0..3));
     assert_eq!(manifest.identity.arguments[0], "--exact");
 
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(scratch.0.join("app.image.report.json")).unwrap()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(scratch.0.join("app.image.report.json")).unwrap()).unwrap();
     assert_eq!((report["result"].as_str(), report["size"].as_u64()), (Some("saved"), Some(image.header.file_length)));
     assert_eq!(report["stopped_ns"].as_u64(), Some(jvm::STOPPED));
 }
@@ -124,7 +138,8 @@ fn a_whole_image() {
 fn an_image_comes_to_life() {
     let scratch = Scratch::new("life");
     capture(&scratch, "");
-    let output = Command::new(env!("CARGO_BIN_EXE_hotfork")).arg("restore").arg(scratch.0.join("app.image")).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_hotfork")).arg("restore").arg(scratch.0.join("app.image")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "alive\n", "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(42));
 }

@@ -52,7 +52,9 @@ fn file_words(text: &str) -> Vec<String> {
         match (quote, character) {
             (Some(open), close) if open == close => quote = None,
             (_, '\\') if quote.is_some() || characters.peek() == Some(&'\n') => match characters.next() {
-                Some('\n') => while characters.next_if(|next| *next == ' ' || *next == '\t' || *next == '\u{c}').is_some() {},
+                Some('\n') => {
+                    while characters.next_if(|next| *next == ' ' || *next == '\t' || *next == '\u{c}').is_some() {}
+                }
                 Some(escaped) => word.get_or_insert_default().push(unescape(escaped)),
                 None => {}
             },
@@ -66,7 +68,9 @@ fn file_words(text: &str) -> Vec<String> {
                 quote = Some(character);
                 word.get_or_insert_default();
             }
-            (None, '#') if word.is_none() => while characters.next_if(|next| *next != '\n' && *next != '\r').is_some() {},
+            (None, '#') if word.is_none() => {
+                while characters.next_if(|next| *next != '\n' && *next != '\r').is_some() {}
+            }
             (None, ' ' | '\t' | '\n' | '\r' | '\u{c}') => words.extend(word.take()),
             (None, other) => word.get_or_insert_default().push(other),
         }

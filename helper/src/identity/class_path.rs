@@ -33,7 +33,8 @@ pub fn places(sources: &ClassSources, directory: &Path, root: &Path) -> Vec<Path
 /// The jars of a directory in a fixed order; none where it cannot be read, which java does not mind either.
 fn jars(directory: &Path, root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(below(root, directory)).into_iter().flatten().flatten();
-    let mut jars: Vec<PathBuf> = entries.map(|entry| directory.join(entry.file_name())).filter(|path| is_jar(path)).collect();
+    let mut jars: Vec<PathBuf> =
+        entries.map(|entry| directory.join(entry.file_name())).filter(|path| is_jar(path)).collect();
     jars.sort();
     jars
 }
@@ -85,7 +86,9 @@ fn survey(directory: &Path) -> io::Result<(u64, i64)> {
 /// How the place differs from what it was, if it does. A jar is only read where nothing but its time differs.
 pub fn difference(was: &ClassPathEntry) -> Result<Option<String>, ClassPathError> {
     let path = match was {
-        ClassPathEntry::Jar { path, .. } | ClassPathEntry::Directory { path, .. } | ClassPathEntry::Missing { path } => path,
+        ClassPathEntry::Jar { path, .. }
+        | ClassPathEntry::Directory { path, .. }
+        | ClassPathEntry::Missing { path } => path,
     };
     let fail = |error| ClassPathError { path: path.clone(), error };
     let changed = |how: &str| Ok(Some(format!("{} of the class path {how}", path.display())));
@@ -145,8 +148,10 @@ mod tests {
         for name in ["b.jar", "a.JAR", "c.txt"] {
             fs::write(directory.path().join(name), b"").unwrap();
         }
-        let sources = ClassSources { class_path: vec!["*".into(), "x*".into(), "/abs/y.jar".into()], ..ClassSources::default() };
-        let expected: Vec<PathBuf> = ["a.JAR", "b.jar", "x*", "/abs/y.jar"].iter().map(|name| directory.path().join(name)).collect();
+        let sources =
+            ClassSources { class_path: vec!["*".into(), "x*".into(), "/abs/y.jar".into()], ..ClassSources::default() };
+        let expected: Vec<PathBuf> =
+            ["a.JAR", "b.jar", "x*", "/abs/y.jar"].iter().map(|name| directory.path().join(name)).collect();
         assert_eq!(places(&sources, directory.path(), Path::new(ROOT)), expected);
     }
 

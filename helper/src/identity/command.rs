@@ -45,7 +45,13 @@ pub struct Command {
 
 impl Command {
     /// `words` are the arguments behind the launcher; `variable` looks the environment up.
-    pub fn new(java: PathBuf, words: &[OsString], variable: impl Fn(&str) -> Option<OsString>, cwd: PathBuf, root: PathBuf) -> Result<Self, CommandError> {
+    pub fn new(
+        java: PathBuf,
+        words: &[OsString],
+        variable: impl Fn(&str) -> Option<OsString>,
+        cwd: PathBuf,
+        root: PathBuf,
+    ) -> Result<Self, CommandError> {
         let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let mut arguments = expand(&words, &files::below(&root, &cwd))?;
         arguments.retain(|word| !is_own_agent(word.as_bytes()));
@@ -83,7 +89,8 @@ impl Command {
 
     /// Where its classes come from; JDK_JAVA_OPTIONS stands before the arguments.
     pub fn class_sources(&self) -> Result<ClassSources, CommandError> {
-        let variable = |name: &str| self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let variable =
+            |name: &str| self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let mut words = match variable("JDK_JAVA_OPTIONS") {
             Some(value) => expand(&variable_words(value), &files::below(&self.root, &self.cwd))?,
             None => Vec::new(),
@@ -121,7 +128,8 @@ impl Command {
             }
         }
         for name in VARIABLES {
-            let find = |all: &[(String, String)]| all.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+            let find =
+                |all: &[(String, String)]| all.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
             let (then, now) = (find(&image.environment), find(&self.environment));
             if then != now {
                 let shown = |value: Option<String>| value.map_or("not set".to_owned(), |value| format!("{value:?}"));

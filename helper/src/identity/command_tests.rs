@@ -4,7 +4,9 @@ use std::fs;
 
 fn command(words: &[&str], cwd: &Path) -> Command {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    let variable = |name: &str| (name == "JAVA_TOOL_OPTIONS").then(|| OsString::from("-Xss1m -agentpath:/x/libhotfork.so=image=y"));
+    let variable = |name: &str| {
+        (name == "JAVA_TOOL_OPTIONS").then(|| OsString::from("-Xss1m -agentpath:/x/libhotfork.so=image=y"))
+    };
     Command::new(fs::canonicalize("/proc/self/exe").unwrap(), &words, variable, cwd.to_path_buf(), "/".into()).unwrap()
 }
 
@@ -32,11 +34,16 @@ fn the_first_difference_is_told() {
         changed.difference(&image).unwrap()
     };
     assert_eq!(told(&|_| ()), None);
-    assert_eq!(told(&|command| command.arguments[0] = "-Xmx2g".into()).unwrap(), "argument 1 was \"-Xmx1g\", is \"-Xmx2g\"");
+    assert_eq!(
+        told(&|command| command.arguments[0] = "-Xmx2g".into()).unwrap(),
+        "argument 1 was \"-Xmx1g\", is \"-Xmx2g\""
+    );
     assert_eq!(told(&|command| command.arguments.push("x".into())).unwrap(), "argument 5 was absent, is \"x\"");
     assert_eq!(told(&|command| command.environment.clear()).unwrap(), "JAVA_TOOL_OPTIONS was \"-Xss1m\", is not set");
     assert!(told(&|command| command.cwd = "/".into()).unwrap().ends_with(", is /"));
-    assert!(told(&|command| command.java = "/usr/bin/other".into()).unwrap().ends_with("this command is /usr/bin/other"));
+    assert!(
+        told(&|command| command.java = "/usr/bin/other".into()).unwrap().ends_with("this command is /usr/bin/other")
+    );
     let mut rebuilt = image.clone();
     rebuilt.java_build_id = "00".into();
     assert!(base.difference(&rebuilt).unwrap().unwrap().ends_with("is another build now"));

@@ -51,7 +51,8 @@ mod tests {
         assert_eq!((data.size, data.build_id.as_str()), (4, ""));
         assert_eq!(data.digest, Some(*blake3::hash(b"data").as_bytes()));
         let maps = crate::proc::Process(std::process::id() as i32).parse("maps", crate::proc::maps::parse).unwrap();
-        let libc = maps.iter().filter_map(|mapping| mapping.file()).find(|path| path.to_string_lossy().contains("libc.so"));
+        let libc =
+            maps.iter().filter_map(|mapping| mapping.file()).find(|path| path.to_string_lossy().contains("libc.so"));
         let library = describe(root, libc.expect("tests are linked dynamically")).unwrap();
         assert!(!library.build_id.is_empty() && library.digest.is_none());
     }

@@ -2,9 +2,25 @@
 
 /// Options whose value is the next word.
 const WITH_VALUE: [&str; 19] = [
-    "-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules", "--limit-modules",
-    "--add-exports", "--add-opens", "--add-reads", "--patch-module", "--enable-native-access", "--illegal-native-access",
-    "--source", "-d", "--describe-module", "--finalization", "--sun-misc-unsafe-memory-access",
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "-p",
+    "--module-path",
+    "--upgrade-module-path",
+    "--add-modules",
+    "--limit-modules",
+    "--add-exports",
+    "--add-opens",
+    "--add-reads",
+    "--patch-module",
+    "--enable-native-access",
+    "--illegal-native-access",
+    "--source",
+    "-d",
+    "--describe-module",
+    "--finalization",
+    "--sun-misc-unsafe-memory-access",
 ];
 /// Options whose value, the next word, is the main class, module or jar: the last option there is.
 const MAIN: [&str; 3] = ["-jar", "-m", "--module"];
@@ -84,7 +100,9 @@ pub fn class_sources(words: &[String], class_path_variable: Option<&str>) -> Cla
         };
         match name {
             "-cp" | "-classpath" | "--class-path" => class_path = Some(joined.unwrap_or_else(value)),
-            "-p" | "--module-path" | "--upgrade-module-path" => sources.module_path.extend(list(&joined.unwrap_or_else(value))),
+            "-p" | "--module-path" | "--upgrade-module-path" => {
+                sources.module_path.extend(list(&joined.unwrap_or_else(value)))
+            }
             "--patch-module" => {
                 let patch = joined.unwrap_or_else(value);
                 sources.further.extend(patch.split_once('=').map(|(_, paths)| list(paths)).unwrap_or_default());

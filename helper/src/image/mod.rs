@@ -1,6 +1,7 @@
 //! The image: one regular, dense file that holds a template.
 
 pub mod checksum;
+pub mod describe;
 pub mod error;
 pub mod format;
 pub mod manifest;

@@ -36,7 +36,10 @@ impl Temporary {
             return Err(Failure::new(ExitCode::Usage, format!("{} is no name for an image file", image.display())));
         };
         if image.is_dir() {
-            return Err(Failure::new(ExitCode::Usage, format!("{} is a directory; name a file in it", image.display())));
+            return Err(Failure::new(
+                ExitCode::Usage,
+                format!("{} is a directory; name a file in it", image.display()),
+            ));
         }
         let open = File::open(directory).map_err(|error| failed("open the directory", directory, error))?;
         // Held for the next few steps only: of two savers that start together one comes first.
@@ -117,7 +120,10 @@ fn is_temporary_of(entry: &OsStr, image: &OsStr) -> bool {
 fn clear_leftovers(directory: &Path, name: &OsStr, image: &Path) -> Result<(), Failure> {
     let failed = |path: &Path, error: io::Error| {
         let remedy = "remove it";
-        Failure::new(ExitCode::SaveFailed, format!("cannot tell whether {} is in use: {error}; {remedy}", path.display()))
+        Failure::new(
+            ExitCode::SaveFailed,
+            format!("cannot tell whether {} is in use: {error}; {remedy}", path.display()),
+        )
     };
     for entry in fs::read_dir(directory).map_err(|error| failed(directory, error))? {
         let entry = entry.map_err(|error| failed(directory, error))?;
@@ -206,7 +212,10 @@ mod tests {
         let directory = Directory::new("strange");
         fs::create_dir(directory.path().join(".image.99.tmp")).unwrap();
         let failure = Temporary::create(&directory.path().join("image"), DEFAULT_MODE).err().unwrap();
-        assert!(failure.message.ends_with(".image.99.tmp is in use: it is not a file of this user's; remove it"), "{failure}");
+        assert!(
+            failure.message.ends_with(".image.99.tmp is in use: it is not a file of this user's; remove it"),
+            "{failure}"
+        );
     }
 
     #[test]

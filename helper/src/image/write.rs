@@ -31,15 +31,21 @@ pub fn reserve(temporary: &Temporary, length: u64) -> Result<(), Failure> {
 }
 
 /// Writes everything but the pages, which end at `pages_end`, and puts the image in its place. Its size.
-pub fn finish(temporary: Temporary, pages_end: u64, operations: &[MapOperation], manifest: &Manifest) -> Result<u64, Failure> {
+pub fn finish(
+    temporary: Temporary,
+    pages_end: u64,
+    operations: &[MapOperation],
+    manifest: &Manifest,
+) -> Result<u64, Failure> {
     let image = temporary.image().to_path_buf();
     let fail = |what: &'static str| move |error: io::Error| (what, error);
     let result = (|| {
         let file = temporary.file();
         let pages_length = pages_end - PAGES_START;
-        let chunks = checksum::chunk_digests(file, PAGES_START, pages_length).map_err(fail("cannot read its pages back"))?;
-        let manifest = postcard::to_stdvec(manifest)
-            .map_err(|error| ("cannot lay out its manifest", io::Error::other(error)))?;
+        let chunks =
+            checksum::chunk_digests(file, PAGES_START, pages_length).map_err(fail("cannot read its pages back"))?;
+        let manifest =
+            postcard::to_stdvec(manifest).map_err(|error| ("cannot lay out its manifest", io::Error::other(error)))?;
         let mut tail = Plain::slice_bytes(operations).to_vec();
         let manifest_offset = pages_end + tail.len() as u64;
         tail.extend_from_slice(&manifest);

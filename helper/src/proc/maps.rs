@@ -153,7 +153,9 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 
     #[test]
     fn a_cut_line_is_named() {
-        for line in ["7f98d74f6000-7f98d74fe000 rw-s", "x-y r--p 0 0:0 0", "2000-1000 r--p 0 0:0 0", "1000-2000 r-p 0 0:0 0"] {
+        for line in
+            ["7f98d74f6000-7f98d74fe000 rw-s", "x-y r--p 0 0:0 0", "2000-1000 r--p 0 0:0 0", "1000-2000 r-p 0 0:0 0"]
+        {
             let error = parse(line.as_bytes()).unwrap_err();
             assert!(error.starts_with("no mapping: ") && error.contains(line), "{error}");
         }

@@ -77,7 +77,14 @@ pub fn parse(text: &[u8]) -> Result<Vec<DetailedMapping>, String> {
         let word = line.split(|&byte| byte == b' ').next().unwrap_or(line);
         let Some(name) = word.strip_suffix(b":") else {
             let mapping = maps::parse_line(line)?;
-            all.push(DetailedMapping { mapping, rss: 0, swap: 0, hugetlb: 0, page_size: 4096, flags: VmFlags::default() });
+            all.push(DetailedMapping {
+                mapping,
+                rss: 0,
+                swap: 0,
+                hugetlb: 0,
+                page_size: 4096,
+                flags: VmFlags::default(),
+            });
             continue;
         };
         let last = all.last_mut().ok_or("a field before the first mapping")?;

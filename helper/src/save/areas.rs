@@ -88,7 +88,8 @@ const SMALL_DATA: u64 = 1 << 20;
 
 pub fn plan(mappings: &[DetailedMapping], context: &Context) -> Vec<Area> {
     let foreign = mappings.iter().any(|one| {
-        let own = |path: &Path| path.starts_with(context.java_home) || path == context.agent || libraries::is_system(path);
+        let own =
+            |path: &Path| path.starts_with(context.java_home) || path == context.agent || libraries::is_system(path);
         one.mapping.execute && !context.is_restored(&one.mapping) && one.mapping.file().is_some_and(|path| !own(path))
     });
     let carried = carried_files(mappings, context);
@@ -145,7 +146,10 @@ fn carried_files(mappings: &[DetailedMapping], context: &Context) -> BTreeMap<Pa
         let small_data = mapped <= SMALL_DATA && !executable && !libraries::is_library_name(path);
         deleted || (!belongs && (temporary || small_data))
     };
-    files.into_iter().map(|(path, (deleted, mapped, code))| (path.clone(), decide(&path, deleted, mapped, code))).collect()
+    files
+        .into_iter()
+        .map(|(path, (deleted, mapped, code))| (path.clone(), decide(&path, deleted, mapped, code)))
+        .collect()
 }
 
 /// Cuts a mapping where its treatment changes inside.
@@ -178,7 +182,9 @@ fn area(one: &DetailedMapping, range: Range<u64>, source: Source, foreign: bool,
         flags: one.flags,
         page_size: one.page_size,
         // The kernel refuses a file mapping that grows downwards, and hugetlb memory is never a file's.
-        mapped_from_image: (from_file || restored || !foreign || known || arena || stack) && !one.flags.grows_down && !one.flags.hugetlb,
+        mapped_from_image: (from_file || restored || !foreign || known || arena || stack)
+            && !one.flags.grows_down
+            && !one.flags.hugetlb,
         source,
         holds_pages: one.holds_pages() || restored,
         stack,

@@ -47,9 +47,16 @@ fn the_hosts_own_mappings_are_left_out() {
 
 #[test]
 fn neighbours_that_are_alike_are_one() {
-    let lines = [("10000-20000 rw-p 00000000 00:00 0 ", "rd wr"), ("20000-30000 rw-p 00000000 00:00 0 ", "rd wr"), ("30000-40000 r--p 00000000 00:00 0 ", "rd")];
+    let lines = [
+        ("10000-20000 rw-p 00000000 00:00 0 ", "rd wr"),
+        ("20000-30000 rw-p 00000000 00:00 0 ", "rd wr"),
+        ("30000-40000 r--p 00000000 00:00 0 ", "rd"),
+    ];
     let areas = plan_of(&lines, |_| ());
-    assert_eq!(areas.iter().map(|area| (area.start, area.end)).collect::<Vec<_>>(), [(0x10000, 0x30000), (0x30000, 0x40000)]);
+    assert_eq!(
+        areas.iter().map(|area| (area.start, area.end)).collect::<Vec<_>>(),
+        [(0x10000, 0x30000), (0x30000, 0x40000)]
+    );
 }
 
 #[test]
@@ -109,7 +116,9 @@ fn beside_foreign_libraries_only_known_memory_is_mapped_from_the_image() {
 
 #[test]
 fn performance_memory_is_alone() {
-    let areas = plan_of(&[(ANONYMOUS, "rd wr")], |context| context.perf = PerfMemory { address: 0x14000, length: 0x8000, name: 0, name_capacity: 0 });
+    let areas = plan_of(&[(ANONYMOUS, "rd wr")], |context| {
+        context.perf = PerfMemory { address: 0x14000, length: 0x8000, name: 0, name_capacity: 0 }
+    });
     let seen: Vec<_> = areas.iter().map(|area| (area.start, area.end, area.performance)).collect();
     assert_eq!(seen, [(0x10000, 0x14000, false), (0x14000, 0x1c000, true), (0x1c000, 0x20000, false)]);
 }

@@ -1,10 +1,10 @@
 //! The helper's side of one capture (`hotfork_abi::capture`). Each step takes what the one before has made.
 
+use super::Options;
 use super::image::{Facts, save};
 use super::packets::{Packet, PacketError, Packets};
 use super::preflight::{self, Limits};
 use super::template::Template;
-use super::Options;
 use crate::descriptors::{Recorded, Recorder};
 use crate::exit::{ExitCode, Failure};
 use crate::identity::command::Command;
@@ -13,7 +13,8 @@ use crate::proc::maps::{self, Mapping};
 use crate::proc::{Process, status};
 use crate::report;
 use hotfork_abi::capture::{
-    ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, READY, RECORDED, REFUSED, Refused, SAVED, Saved, Signal,
+    ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, READY, RECORDED, REFUSED, Refused, SAVED, Saved,
+    Signal,
 };
 use hotfork_abi::{ABI_VERSION, Plain, Text, VERSION};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -41,7 +42,8 @@ pub fn hold(agent: &Packets, options: Options, image: &mut Option<PathBuf>) -> R
         // The agent gave up first, and knows why.
         Err(Ended::Abandoned(failure)) => Err(failure),
         Err(Ended::Refused(failure)) => {
-            let refused = Refused { kind: REFUSED, exit_code: failure.code as i32, reason: Text::new(&failure.message) };
+            let refused =
+                Refused { kind: REFUSED, exit_code: failure.code as i32, reason: Text::new(&failure.message) };
             if let Err(error) = agent.send(&refused, &[]) {
                 log::warn!("the agent does not hear why: {error}");
             }
@@ -123,7 +125,8 @@ struct Prepared {
 /// Looks for whatever must be refused, before the JVM is touched.
 fn prepare(greeted: Greeted, image: &Path) -> Result<Prepared, Ended> {
     let Greeted { begin, process } = greeted;
-    let root = File::open(process.path("root")).map_err(|error| capture_failed(format!("cannot open the JVM's root directory: {error}")))?;
+    let root = File::open(process.path("root"))
+        .map_err(|error| capture_failed(format!("cannot open the JVM's root directory: {error}")))?;
     let command = Command::of_process(process, &root_path(&root)).map_err(capture_failed)?;
     let maps = process.parse("maps", maps::parse).map_err(capture_failed)?;
     let status = process.parse("status", status::parse).map_err(capture_failed)?;

@@ -59,7 +59,8 @@ fn memory_map(template: &Template, curbrk: u64, mappings: &[DetailedMapping]) ->
         return Err(EntryError::Hidden);
     }
     fields.auxv = template.process().read("auxv")?;
-    let heap_end = mappings.iter().find(|one| one.mapping.name == b"[heap]").map_or(fields.start_brk, |one| one.mapping.end);
+    let heap_end =
+        mappings.iter().find(|one| one.mapping.name == b"[heap]").map_or(fields.start_brk, |one| one.mapping.end);
     // The kernel's own value is in no file; glibc's copy of it is exact to the byte.
     let known = match curbrk {
         0 => None,
@@ -70,17 +71,27 @@ fn memory_map(template: &Template, curbrk: u64, mappings: &[DetailedMapping]) ->
 }
 
 /// The vdso that libc's pointers lead to: named in maps, or where the auxiliary vector says (gVisor does not name it).
-fn vdso_symbols(template: &Template, auxiliary: &[u8], mappings: &[DetailedMapping]) -> Result<Vec<VdsoSymbol>, EntryError> {
+fn vdso_symbols(
+    template: &Template,
+    auxiliary: &[u8],
+    mappings: &[DetailedMapping],
+) -> Result<Vec<VdsoSymbol>, EntryError> {
     let header = auxv::value(auxiliary, libc::AT_SYSINFO_EHDR).unwrap_or(0);
     let named = mappings.iter().find(|one| one.mapping.name == b"[vdso]");
-    let mapping = named.or_else(|| mappings.iter().find(|one| one.mapping.range().contains(&header))).ok_or(EntryError::NoVdso)?;
+    let mapping = named
+        .or_else(|| mappings.iter().find(|one| one.mapping.range().contains(&header)))
+        .ok_or(EntryError::NoVdso)?;
     let address = mapping.mapping.start;
     let bytes = template.read(address, mapping.mapping.length())?;
     vdso::symbols(address, &bytes).map_err(|error| EntryError::Vdso { address, error })
 }
 
 /// The captured JVM's hsperfdata file, as HotSpot remembers its name, else as it was mapped.
-fn perf_file(template: &Template, captured: &Captured, maps_before: &[Mapping]) -> Result<Option<PathBuf>, TemplateError> {
+fn perf_file(
+    template: &Template,
+    captured: &Captured,
+    maps_before: &[Mapping],
+) -> Result<Option<PathBuf>, TemplateError> {
     let perf = &captured.record.perf;
     if perf.address == 0 {
         return Ok(None);

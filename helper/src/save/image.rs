@@ -19,7 +19,7 @@ use crate::image::write;
 use crate::proc::maps::Mapping;
 use crate::proc::pagemap::Pagemap;
 use crate::proc::smaps::{self, DetailedMapping};
-use crate::proc::{Process, ProcError};
+use crate::proc::{ProcError, Process};
 use crate::report::Saved;
 use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
@@ -76,7 +76,8 @@ pub fn save(
         }
         _ => failed(&error),
     })?;
-    let entry = entry::describe(&template, &captured, &mappings, facts.maps_before, plan.perf_operation).map_err(|error| failed(&error))?;
+    let entry = entry::describe(&template, &captured, &mappings, facts.maps_before, plan.perf_operation)
+        .map_err(|error| failed(&error))?;
     template.end().map_err(|error| failed(&error))?;
 
     for (place, contents) in recorded.descriptors.contents.iter().zip(&recorded.contents) {
@@ -98,8 +99,14 @@ pub fn save(
     })
 }
 
-fn plan(template: &Template, captured: &Captured, mappings: &[DetailedMapping], facts: &Facts) -> Result<(Plan, Counts), pages::PagesError> {
-    let anonymous = mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.is_anonymous() && mapping.name.is_empty());
+fn plan(
+    template: &Template,
+    captured: &Captured,
+    mappings: &[DetailedMapping],
+    facts: &Facts,
+) -> Result<(Plan, Counts), pages::PagesError> {
+    let anonymous =
+        mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.is_anonymous() && mapping.name.is_empty());
     let anonymous: Vec<_> = anonymous.map(Mapping::range).collect();
     let arenas = captured::arenas(&anonymous, template)?;
     let java_home = captured.record.java_home.as_str();
@@ -138,7 +145,12 @@ fn restored_from<'a>(record: u64, mappings: &'a [DetailedMapping], agent: &Path)
     Some((mapping.inode, path.as_os_str().as_bytes()))
 }
 
-fn write_pages(template: &Template, plan: &Plan, temporary: &Temporary, progress: &mut dyn FnMut(u64, u64)) -> Result<(), TemplateError> {
+fn write_pages(
+    template: &Template,
+    plan: &Plan,
+    temporary: &Temporary,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), TemplateError> {
     let file: OwnedFd = temporary.file().try_clone().map_err(TemplateError::Scratch)?.into();
     let total: u64 = plan.writes.iter().map(|range| range.length).sum();
     let mut done = 0;
@@ -192,7 +204,14 @@ fn refuse_missing(template: &[DetailedMapping], facts: &Facts) -> Result<(), Mis
     }
 }
 
-fn manifest(facts: &Facts, captured: &Captured, plan: &Plan, counts: Counts, recorded: Recorded, entry: Entry) -> Result<Manifest, String> {
+fn manifest(
+    facts: &Facts,
+    captured: &Captured,
+    plan: &Plan,
+    counts: Counts,
+    recorded: Recorded,
+    entry: Entry,
+) -> Result<Manifest, String> {
     let record = &captured.record;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let identity = facts.command.identity().map_err(|error| text(&error))?;
@@ -211,7 +230,9 @@ fn manifest(facts: &Facts, captured: &Captured, plan: &Plan, counts: Counts, rec
         },
         cpu: host::cpu_x86_64::read(),
         taken: Taken {
-            host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).map_err(|error| text(&error))?,
+            host: nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .map_err(|error| text(&error))?,
             kernel: host::kernel::release(),
             pid: facts.begin.pid,
             uid: facts.uid,

@@ -36,7 +36,8 @@ impl Kinds {
     }
 
     fn known_kind(&self, page: u64) -> Option<Kind> {
-        let range = self.known.partition_point(|range| range.address <= page).checked_sub(1).map(|index| &self.known[index])?;
+        let range =
+            self.known.partition_point(|range| range.address <= page).checked_sub(1).map(|index| &self.known[index])?;
         if page >= range.address + range.length {
             return None;
         }
@@ -101,7 +102,10 @@ mod tests {
         ]);
         let plain = area(Source::Anonymous, false);
         let name = |page| NAMES[kinds.of(&plain, page)];
-        assert_eq!([name(0), name(0x1000), name(0x2000), name(0x3000), name(0x8000)], ["native", "java heap", "java heap", "native", "code"]);
+        assert_eq!(
+            [name(0), name(0x1000), name(0x2000), name(0x3000), name(0x8000)],
+            ["native", "java heap", "java heap", "native", "code"]
+        );
         assert_eq!(NAMES[kinds.of(&area(Source::Anonymous, true), 0)], "stacks");
         assert_eq!(NAMES[kinds.of(&area(Source::Carried, false), 0x1000)], "files");
     }

@@ -35,7 +35,8 @@ pub fn plan(contents: &[Contents], pages_start: u64) -> Plan {
     for part in contents {
         plan.add(part);
     }
-    let maps = |operation: &&MapOperation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE);
+    let maps =
+        |operation: &&MapOperation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE);
     plan.mapping_count = plan.operations.iter().filter(maps).count() as u32;
     plan
 }
@@ -97,7 +98,15 @@ impl Plan {
     fn finish(&mut self, area: &Area, copied: bool) {
         let (address, length) = (area.start, area.length());
         let mut say = |operation, protection, flags| {
-            self.operations.push(MapOperation { address, length, offset: 0, operation, protection, flags, file: FILE_IMAGE });
+            self.operations.push(MapOperation {
+                address,
+                length,
+                offset: 0,
+                operation,
+                protection,
+                flags,
+                file: FILE_IMAGE,
+            });
         };
         let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
         if copied && area.protection & writable != writable {

@@ -62,9 +62,13 @@ fn a_run_over_all_of_it_is_one_operation_and_neighbours_become_one() {
 
 #[test]
 fn files_are_numbered_once() {
-    let library = |start, offset| area(start, start + 0x1000, READ, Source::PrivateFile { path: "/lib/a.so".into(), offset });
+    let library =
+        |start, offset| area(start, start + 0x1000, READ, Source::PrivateFile { path: "/lib/a.so".into(), offset });
     let modules = area(0x9000, 0xa000, READ, Source::SharedFile { path: "/lib/modules".into(), offset: 0x5000 });
-    let plan = plan(&[with(library(0x1000, 0), &[]), with(library(0x4000, 0x2000), &[0x4000..0x5000]), with(modules, &[])], START);
+    let plan = plan(
+        &[with(library(0x1000, 0), &[]), with(library(0x4000, 0x2000), &[0x4000..0x5000]), with(modules, &[])],
+        START,
+    );
     assert_eq!(plan.files, [PathBuf::from("/lib/a.so"), PathBuf::from("/lib/modules")]);
     assert_eq!(
         short(&plan),
@@ -80,7 +84,10 @@ fn files_are_numbered_once() {
 fn copied_memory_is_writable_until_it_is_filled() {
     let mut copied = area(0x1000, 0x5000, READ, Source::Anonymous);
     copied.mapped_from_image = false;
-    let plan = plan(&[with(copied.clone(), &[0x2000..0x3000]), with(Area { start: 0x6000, end: 0x7000, ..copied }, &[])], START);
+    let plan = plan(
+        &[with(copied.clone(), &[0x2000..0x3000]), with(Area { start: 0x6000, end: 0x7000, ..copied }, &[])],
+        START,
+    );
     assert_eq!(
         short(&plan),
         [
@@ -110,8 +117,12 @@ fn advice_is_carried() {
     let mut huge = area(0x200000, 0x400000, READ | WRITE, Source::Anonymous);
     huge.flags.huge_page = true;
     let plan = plan(&[with(wiped, &[]), with(huge, &[])], START);
-    let advice: Vec<_> = plan.operations.iter().filter(|op| op.operation == OP_ADVISE).map(|op| (op.address, op.flags as i32)).collect();
-    assert_eq!(advice, [(0x1000, libc::MADV_WIPEONFORK), (0x1000, libc::MADV_DONTDUMP), (0x200000, libc::MADV_HUGEPAGE)]);
+    let advice: Vec<_> =
+        plan.operations.iter().filter(|op| op.operation == OP_ADVISE).map(|op| (op.address, op.flags as i32)).collect();
+    assert_eq!(
+        advice,
+        [(0x1000, libc::MADV_WIPEONFORK), (0x1000, libc::MADV_DONTDUMP), (0x200000, libc::MADV_HUGEPAGE)]
+    );
 }
 
 #[test]
@@ -130,7 +141,8 @@ fn the_performance_memory_has_its_operation() {
     let mut perf = area(0x2000, 0xa000, READ | WRITE, Source::Anonymous);
     perf.performance = true;
     let after = area(0xa000, 0xb000, READ | WRITE, Source::Anonymous);
-    let plan = plan(&[with(before, &[0x1000..0x2000]), with(perf, &[0x2000..0xa000]), with(after, &[0xa000..0xb000])], START);
+    let plan =
+        plan(&[with(before, &[0x1000..0x2000]), with(perf, &[0x2000..0xa000]), with(after, &[0xa000..0xb000])], START);
     let index = plan.perf_operation.unwrap() as usize;
     let operation = &plan.operations[index];
     assert_eq!((operation.address, operation.length, operation.offset), (0x2000, 0x8000, START + 0x1000));

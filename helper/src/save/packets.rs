@@ -9,8 +9,8 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixCredentials, recvmsg, sendmsg,
-    setsockopt, socketpair, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixCredentials, recvmsg,
+    sendmsg, setsockopt, socketpair, sockopt,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -72,8 +72,11 @@ impl Packets {
 
     /// Asks the kernel to name the sender of each packet.
     pub fn identify_senders(&self) -> Result<(), PacketError> {
-        setsockopt(&self.socket, sockopt::PassCred, &true)
-            .map_err(|errno| PacketError::System { peer: self.peer, what: "ask for the credentials of", errno })
+        setsockopt(&self.socket, sockopt::PassCred, &true).map_err(|errno| PacketError::System {
+            peer: self.peer,
+            what: "ask for the credentials of",
+            errno,
+        })
     }
 
     pub fn send<M: Plain>(&self, message: &M, descriptors: &[&OwnedFd]) -> Result<(), PacketError> {
@@ -106,8 +109,9 @@ impl Packets {
             match part {
                 // SAFETY: MSG_CMSG_CLOEXEC recvmsg just made these numbers in this process, and nothing else has
                 // seen them: they are ours alone to close.
-                ControlMessageOwned::ScmRights(numbers) => descriptors
-                    .extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) })),
+                ControlMessageOwned::ScmRights(numbers) => {
+                    descriptors.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
+                }
                 ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.pid()),
                 _ => {}
             }
@@ -122,7 +126,8 @@ impl Packets {
 
     /// Reads `packet` as an `M`, if it says `kind` and is as long as an `M`.
     pub fn decode<M: Plain>(&self, packet: &Packet, kind: u32) -> Result<M, PacketError> {
-        let message = if packet.kind() == kind && packet.bytes.len() == size_of::<M>() { M::read(&packet.bytes) } else { None };
+        let message =
+            if packet.kind() == kind && packet.bytes.len() == size_of::<M>() { M::read(&packet.bytes) } else { None };
         message.ok_or(PacketError::Unexpected { peer: self.peer, kind: packet.kind(), length: packet.bytes.len() })
     }
 

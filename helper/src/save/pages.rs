@@ -27,7 +27,13 @@ pub struct Contents {
 }
 
 /// Looks through one area. Memory that cannot be read is made readable in the template first.
-pub fn select(area: Area, template: &Template, pagemap: &Pagemap, kinds: &Kinds, counts: &mut Counts) -> Result<Contents, PagesError> {
+pub fn select(
+    area: Area,
+    template: &Template,
+    pagemap: &Pagemap,
+    kinds: &Kinds,
+    counts: &mut Counts,
+) -> Result<Contents, PagesError> {
     let runs = match area.source {
         Source::Wiped | Source::SharedFile { .. } => Vec::new(),
         Source::Carried => {
@@ -41,7 +47,11 @@ pub fn select(area: Area, template: &Template, pagemap: &Pagemap, kinds: &Kinds,
         Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
         Source::Anonymous => {
             let mut pages = Vec::new();
-            pagemap.visit(area.start..area.end, |page, state| if state.has_contents() || area.is_restored(page) { pages.push(page) })?;
+            pagemap.visit(area.start..area.end, |page, state| {
+                if state.has_contents() || area.is_restored(page) {
+                    pages.push(page)
+                }
+            })?;
             let mut zero = Vec::new();
             for run in join(&pages) {
                 make_readable(&area, &run, template)?;
@@ -61,7 +71,11 @@ pub fn select(area: Area, template: &Template, pagemap: &Pagemap, kinds: &Kinds,
         }
         Source::PrivateFile { .. } => {
             let mut pages = Vec::new();
-            pagemap.visit(area.start..area.end, |page, state| if state.is_private_copy() { pages.push(page) })?;
+            pagemap.visit(area.start..area.end, |page, state| {
+                if state.is_private_copy() {
+                    pages.push(page)
+                }
+            })?;
             let runs = join(&pages);
             for run in &runs {
                 make_readable(&area, run, template)?;

@@ -32,14 +32,20 @@ fn an_ordinary_jvm_passes() {
 
 #[test]
 fn shared_memory_is_refused_by_name() {
-    assert!(refusal("3000-4000 rw-s 0 00:01 9 /memfd:java_heap (deleted)\n").starts_with("cannot capture a JVM with the Z garbage"));
+    assert!(
+        refusal("3000-4000 rw-s 0 00:01 9 /memfd:java_heap (deleted)\n")
+            .starts_with("cannot capture a JVM with the Z garbage")
+    );
     let line = "3000-4000 rw-s 0 fe:00 9 /data/lmdb/data.mdb\n";
     assert_eq!(
         refusal(line),
         "cannot capture: /data/lmdb/data.mdb is mapped at 0x3000-0x4000: a writable shared mapping would be shared by all \
          instances; close it before the capture"
     );
-    assert!(refusal("3000-4000 rw-s 0 00:01 9 /dev/zero (deleted)\n").contains("shared anonymous memory is mapped at 0x3000"));
+    assert!(
+        refusal("3000-4000 rw-s 0 00:01 9 /dev/zero (deleted)\n")
+            .contains("shared anonymous memory is mapped at 0x3000")
+    );
     assert!(refusal("3000-4000 rw-s 0 00:01 9 /SYSV00000000 (deleted)\n").contains("System V shared memory"));
     assert!(refusal("3000-4000 rw-s 0 00:0e 9 anon_inode:[io_uring]\n").contains("io_uring cannot be carried"));
     assert!(refusal("3000-4000 r--s 0 00:05 9 /dev/dri/card0\n").contains("memory of a device"));

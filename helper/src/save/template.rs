@@ -103,7 +103,8 @@ impl Template {
 
     /// Memory of the template, by way of a file in memory.
     pub fn read(&self, address: u64, length: u64) -> Result<Vec<u8>, TemplateError> {
-        let scratch = memfd_create(c"hotfork", MFdFlags::MFD_CLOEXEC).map_err(|errno| TemplateError::Scratch(errno.into()))?;
+        let scratch =
+            memfd_create(c"hotfork", MFdFlags::MFD_CLOEXEC).map_err(|errno| TemplateError::Scratch(errno.into()))?;
         self.write(&scratch, &[Range { address, length, offset: 0 }])?;
         let mut bytes = vec![0; length as usize];
         File::from(scratch).read_exact_at(&mut bytes, 0).map_err(TemplateError::Scratch)?;

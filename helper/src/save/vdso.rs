@@ -9,7 +9,9 @@ pub fn symbols(address: u64, bytes: &[u8]) -> Result<Vec<VdsoSymbol>, object::Er
     let mut symbols: Vec<VdsoSymbol> = file
         .dynamic_symbols()
         .filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text)
-        .filter_map(|symbol| Some(VdsoSymbol { name: symbol.name().ok()?.to_owned(), address: address + symbol.address() }))
+        .filter_map(|symbol| {
+            Some(VdsoSymbol { name: symbol.name().ok()?.to_owned(), address: address + symbol.address() })
+        })
         .collect();
     symbols.sort_by(|one, other| (&one.name, one.address).cmp(&(&other.name, other.address)));
     Ok(symbols)

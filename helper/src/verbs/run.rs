@@ -45,9 +45,11 @@ fn restore(args: &RunArgs, image: &Path, java: &Path, start: Start) -> Result<st
     let options = Options { trust_owner: args.trust_owner, quiet: args.capture.quiet, ..Options::default() };
     let prepared = Prepared::new(image, options, start).map_err(Stopped::Refused)?;
     let usage = |error: &dyn std::fmt::Display| Stopped::Final(Failure::new(ExitCode::Usage, error.to_string()));
-    let cwd = std::env::current_dir().map_err(|error| usage(&format!("cannot tell the current directory: {error}; cd to one that exists")))?;
+    let cwd = std::env::current_dir()
+        .map_err(|error| usage(&format!("cannot tell the current directory: {error}; cd to one that exists")))?;
     let words = args.command.get(1..).unwrap_or_default();
-    let command = JavaCommand::new(java.to_path_buf(), words, |name| std::env::var_os(name), cwd, "/".into()).map_err(|error| usage(&error))?;
+    let command = JavaCommand::new(java.to_path_buf(), words, |name| std::env::var_os(name), cwd, "/".into())
+        .map_err(|error| usage(&error))?;
     match command.difference(&prepared.image().manifest.identity).map_err(|error| usage(&error))? {
         Some(difference) => {
             let message = format!("image {}: is not of this command: {difference}; take it again", image.display());

@@ -34,7 +34,10 @@ fn a_script_is_told_the_line_to_use() {
     assert_eq!(failure.code, ExitCode::Usage);
     let start = format!("{} is no java launcher; start it with JAVA_TOOL_OPTIONS='-agentpath:", script.display());
     assert!(failure.message.starts_with(&start), "{failure}");
-    assert!(failure.message.contains("=image=/images/a\\,b,when=after=10000ms,restore=auto' in its environment"), "{failure}");
+    assert!(
+        failure.message.contains("=image=/images/a\\,b,when=after=10000ms,restore=auto' in its environment"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub fn run(args: ServeCaptureArgs) -> Result<i32, Failure> {
 }
 
 fn take_socket(number: i32) -> Result<OwnedFd, Failure> {
-    let refuse = || Failure::new(ExitCode::Usage, format!("descriptor {number} is no socket of an agent: use `hotfork snapshot`"));
+    let refuse = || {
+        Failure::new(ExitCode::Usage, format!("descriptor {number} is no socket of an agent: use `hotfork snapshot`"))
+    };
     // The standard three belong to the process as a whole.
     if number < 3 {
         return Err(refuse());
@@ -63,7 +65,10 @@ mod tests {
         for number in [0, 9999, file.as_raw_fd()] {
             let failure = take_socket(number).unwrap_err();
             assert_eq!(failure.code, ExitCode::Usage);
-            assert_eq!(failure.message, format!("descriptor {number} is no socket of an agent: use `hotfork snapshot`"));
+            assert_eq!(
+                failure.message,
+                format!("descriptor {number} is no socket of an agent: use `hotfork snapshot`")
+            );
         }
     }
 

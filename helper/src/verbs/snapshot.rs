@@ -24,7 +24,9 @@ pub fn run(args: SnapshotArgs) -> Result<i32, Failure> {
     let library = agent::library()?;
     check_visible(process, &library)?;
     let image = match &args.image {
-        Some(path) => Some(std::path::absolute(path).map_err(|error| usage(format!("--image {}: {error}", path.display())))?),
+        Some(path) => {
+            Some(std::path::absolute(path).map_err(|error| usage(format!("--image {}: {error}", path.display())))?)
+        }
         None => None,
     };
     let socket = SnapshotSocket::create(process, &status)?;
@@ -51,15 +53,22 @@ fn usage(message: String) -> Failure {
 
 /// Whether it is a JVM at all: HotSpot's library is mapped.
 fn look(process: Process) -> Result<Status, Failure> {
-    let status = process.parse("status", status::parse).map_err(|error| usage(format!("no process {}: {error}", process.0)))?;
+    let status =
+        process.parse("status", status::parse).map_err(|error| usage(format!("no process {}: {error}", process.0)))?;
     let maps = process.parse("maps", maps::parse).map_err(|error| {
-        Failure::new(ExitCode::Refused, format!("cannot look at process {}: {error}; run hotfork as its user", process.0))
+        Failure::new(
+            ExitCode::Refused,
+            format!("cannot look at process {}: {error}; run hotfork as its user", process.0),
+        )
     })?;
     let is_jvm = maps.iter().filter_map(|mapping| mapping.file()?.file_name()).any(|name| name == "libjvm.so");
     if is_jvm {
         return Ok(status);
     }
-    Err(Failure::new(ExitCode::Refused, format!("process {} is no HotSpot JVM: libjvm.so is not mapped; see `jps -l`", process.0)))
+    Err(Failure::new(
+        ExitCode::Refused,
+        format!("process {} is no HotSpot JVM: libjvm.so is not mapped; see `jps -l`", process.0),
+    ))
 }
 
 /// The JVM loads the library by the path that it sees.
@@ -68,8 +77,15 @@ fn check_visible(process: Process, library: &Path) -> Result<(), Failure> {
     if std::fs::metadata(&seen).is_ok_and(|metadata| metadata.is_file()) {
         return Ok(());
     }
-    let why = format!("JVM {} does not see {}, because it runs in another root directory (a container)", process.0, library.display());
-    Err(Failure::new(ExitCode::Refused, format!("{why}; run hotfork in there, or mount its directory there at the same path")))
+    let why = format!(
+        "JVM {} does not see {}, because it runs in another root directory (a container)",
+        process.0,
+        library.display()
+    );
+    Err(Failure::new(
+        ExitCode::Refused,
+        format!("{why}; run hotfork in there, or mount its directory there at the same path"),
+    ))
 }
 
 fn agent_options(args: &SnapshotArgs, image: Option<&Path>, control: PathBuf) -> OsString {

@@ -243,7 +243,8 @@ fn poke(address: u64, value: u8) {
 
 fn open_numbers(own: &[RawFd]) -> Vec<RawFd> {
     let directory = std::fs::read_dir("/proc/self/fd").unwrap();
-    let numbers: Vec<RawFd> = directory.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    let numbers: Vec<RawFd> =
+        directory.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
     // The directory's own descriptor is closed by now.
     let open = |number: &RawFd| Path::new("/proc/self/fd").join(number.to_string()).exists();
     numbers.into_iter().filter(|number| !own.contains(number)).filter(open).collect()
@@ -261,14 +262,16 @@ fn refusal(message: &[u8]) -> String {
 fn send_message<M: Plain>(socket: &OwnedFd, message: &M, descriptors: &[RawFd]) {
     let rights = [ControlMessage::ScmRights(descriptors)];
     let control = if descriptors.is_empty() { &[][..] } else { &rights[..] };
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(message.as_bytes())], control, MsgFlags::MSG_NOSIGNAL, None).unwrap();
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(message.as_bytes())], control, MsgFlags::MSG_NOSIGNAL, None)
+        .unwrap();
 }
 
 fn receive(socket: &OwnedFd) -> (Vec<u8>, Vec<RawFd>) {
     let mut bytes = vec![0; 65536];
     let mut control = nix::cmsg_space!([RawFd; 4]);
     let mut vector = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut vector, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut vector, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
     let descriptors = message.cmsgs().unwrap().find_map(|part| match part {
         ControlMessageOwned::ScmRights(numbers) => Some(numbers),
         _ => None,
