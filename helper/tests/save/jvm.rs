@@ -92,7 +92,11 @@ impl Jvm {
                 send_message(&socket, &Refused { kind: ABANDONED, exit_code: 115, reason: Text::new("no") }, &[]);
                 return wait_for_end(&socket);
             }
-            "vanish" => return "nothing".into(),
+            "vanish" => {
+                // What the helper sees of a JVM that is gone; but its end can be waited for.
+                shutdown(socket.as_raw_fd(), Shutdown::Write).unwrap();
+                return wait_for_end(&socket);
+            }
             _ => {}
         }
         let numbers = open_numbers(&[socket.as_raw_fd(), control]);
