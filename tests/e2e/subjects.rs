@@ -12,9 +12,13 @@ use std::sync::Arc;
 
 /// State that each collector handles in a way of its own.
 const WITH_EVERY_COLLECTOR: [&str; 5] = ["ClassUnloading", "GcStorm", "JitStorm", "LargeHeap", "ThreadStates"];
-/// What is tried with other shapes of the heap.
-const WITH_OTHER_HEAPS: [&str; 2] = ["GcStorm", "LargeHeap"];
-const OTHER_HEAPS: [(&str, &str); 2] = [("uncompressed-oops", "-XX:-UseCompressedOops"), ("4g", "-Xmx4g")];
+/// Other shapes of the heap, and what is tried with them.
+const OTHER_HEAPS: [(&str, &str, &str); 4] = [
+    ("GcStorm", "uncompressed-oops", "-XX:-UseCompressedOops"),
+    ("LargeHeap", "uncompressed-oops", "-XX:-UseCompressedOops"),
+    ("LargeHeap", "4g", "-Xmx4g"),
+    ("ThreadStates", "4g", "-Xmx4g"),
+];
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -23,10 +27,8 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         let extent = if whole { Extent::Whole } else { Extent::Rotated(number) };
         let how = How::ALL[number % How::ALL.len()];
         trials.extend(of_subject(world, subject, extent, how, None));
-        if WITH_OTHER_HEAPS.contains(&subject.name.as_str()) {
-            for (shift, other) in OTHER_HEAPS.iter().enumerate() {
-                trials.extend(of_subject(world, subject, Extent::Rotated(number + shift), how, Some(*other)));
-            }
+        for (shift, (_, name, option)) in OTHER_HEAPS.iter().enumerate().filter(|(_, heap)| heap.0 == subject.name) {
+            trials.extend(of_subject(world, subject, Extent::Rotated(number + shift), how, Some((name, option))));
         }
     }
     trials
