@@ -82,9 +82,7 @@ impl Agent for Hotfork {
         let When::After(delay) = options.when else { return };
         let Some(env) = context.jni() else { return };
         // SAFETY: both environments belong to the thread that runs this callback and are used during it only.
-        let jvm = unsafe {
-            Jvm { ti: Jvmti::from_raw(context.jvmti().raw()), jni: JniEnv::from_raw(env.raw()) }
-        };
+        let jvm = unsafe { Jvm { ti: Jvmti::from_raw(context.jvmti().raw()), jni: JniEnv::from_raw(env.raw()) } };
         if let Err(error) = job::start(&jvm, Job { options, delay: Some(delay) }) {
             report::line(&format!("nothing will be captured: {error}"));
         }

@@ -45,8 +45,7 @@ impl Jvm {
         let name = self.jni.new_string_utf(name);
         // SAFETY: class, group and name are live local references of this thread; the constructor has this signature.
         let thread = unsafe {
-            let constructor =
-                self.jni.get_method_id(class, "<init>", "(Ljava/lang/ThreadGroup;Ljava/lang/String;)V");
+            let constructor = self.jni.get_method_id(class, "<init>", "(Ljava/lang/ThreadGroup;Ljava/lang/String;)V");
             match (constructor, name) {
                 (Some(constructor), Some(name)) => {
                     self.jni.new_object(class, constructor, &[jni::jvalue { l: group }, jni::jvalue { l: name }])
@@ -60,7 +59,8 @@ impl Jvm {
 
     /// The root of the thread groups.
     pub fn system_group(&self) -> Result<jni::jobject, JavaError> {
-        let groups = self.ti.get_top_thread_groups().map_err(|error| JavaError(format!("GetTopThreadGroups: {error:?}")))?;
+        let groups =
+            self.ti.get_top_thread_groups().map_err(|error| JavaError(format!("GetTopThreadGroups: {error:?}")))?;
         groups.first().copied().ok_or_else(|| JavaError("there is no top thread group".into()))
     }
 

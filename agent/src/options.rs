@@ -68,7 +68,9 @@ impl Default for Options {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    #[error("unknown agent option \"{0}\": known are image, when, restore, mode, helper, control, max-stop, trust-owner, quiet, exit, pid")]
+    #[error(
+        "unknown agent option \"{0}\": known are image, when, restore, mode, helper, control, max-stop, trust-owner, quiet, exit, pid"
+    )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
     Malformed { key: String, value: String, expected: &'static str },
@@ -91,7 +93,10 @@ impl Options {
             "image" => self.image = Some(path()?),
             "helper" => self.helper = Some(path()?),
             "control" => self.control = Some(path()?),
-            "when" => self.when = when(value).ok_or_else(|| malformed("it takes manual or after=DURATION, such as after=10s"))?,
+            "when" => {
+                self.when =
+                    when(value).ok_or_else(|| malformed("it takes manual or after=DURATION, such as after=10s"))?
+            }
             "restore" => {
                 self.restore = match value {
                     "never" => Restore::Never,
@@ -106,8 +111,12 @@ impl Options {
                     .filter(|mode| (1..=0o777).contains(mode))
                     .ok_or_else(|| malformed("it takes an octal file mode such as 0640"))?;
             }
-            "max-stop" => self.max_stop = duration(value).ok_or_else(|| malformed("it takes a duration such as 200ms"))?,
-            "trust-owner" => self.trust_owner = Some(value.parse().map_err(|_| malformed("it takes a numeric user id"))?),
+            "max-stop" => {
+                self.max_stop = duration(value).ok_or_else(|| malformed("it takes a duration such as 200ms"))?
+            }
+            "trust-owner" => {
+                self.trust_owner = Some(value.parse().map_err(|_| malformed("it takes a numeric user id"))?)
+            }
             "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
             "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
@@ -184,10 +193,7 @@ mod tests {
     #[test]
     fn errors_name_option_and_remedy() {
         let text = |options| Options::parse(options).unwrap_err().to_string();
-        assert_eq!(
-            text("when=soon"),
-            "agent option when=soon: it takes manual or after=DURATION, such as after=10s"
-        );
+        assert_eq!(text("when=soon"), "agent option when=soon: it takes manual or after=DURATION, such as after=10s");
         assert!(text("colour=red").starts_with("unknown agent option \"colour\": known are image, when"));
         assert_eq!(text("mode=9"), "agent option mode=9: it takes an octal file mode such as 0640");
         assert_eq!(text("image="), "agent option image=: a path is missing");

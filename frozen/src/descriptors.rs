@@ -8,10 +8,10 @@
 //! capturing thread uses, one capture at a time.
 #![allow(unsafe_code)]
 
+use crate::Errno;
 use crate::freeze::Frozen;
 use crate::socket::{Received, receive, send};
 use crate::syscall::{getdents64, lseek, monotonic};
-use crate::Errno;
 use core::cell::UnsafeCell;
 use hotfork_abi::Plain;
 use hotfork_abi::capture::{DESCRIPTORS, DESCRIPTORS_PER_MESSAGE, Descriptors, RECORDED, REFUSED, Refused};
@@ -91,10 +91,8 @@ pub fn hand_over(_frozen: &Frozen, request: &mut Request<'_>) -> Result<(), Hand
 
 fn flush(socket: i32, message: &mut Descriptors) -> Result<(), HandError> {
     let numbers = message.numbers.get(..message.count as usize).unwrap_or(&[]);
-    send(socket, message.as_bytes(), numbers).map_err(|errno| HandError::Send {
-        number: numbers.first().copied().unwrap_or(-1),
-        errno,
-    })?;
+    send(socket, message.as_bytes(), numbers)
+        .map_err(|errno| HandError::Send { number: numbers.first().copied().unwrap_or(-1), errno })?;
     message.count = 0;
     Ok(())
 }

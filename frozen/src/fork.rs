@@ -27,7 +27,9 @@ pub enum World {
 pub enum ForkError {
     Clone(Errno),
     /// The template did not come up before the deadline and was killed; its pid is to be reaped.
-    Deadline { template: i32 },
+    Deadline {
+        template: i32,
+    },
 }
 
 /// What the template works with; see `template`.

@@ -43,13 +43,18 @@ pub struct Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreezeError {
     /// This thread had not answered when time was up.
-    Deadline { tid: i32 },
+    Deadline {
+        tid: i32,
+    },
     /// More threads than slots.
     TooMany,
     /// The first thread of the process has ended; its stack and thread structure are gone.
     NoLeader,
     Tasks(Errno),
-    Signal { tid: i32, errno: Errno },
+    Signal {
+        tid: i32,
+        errno: Errno,
+    },
 }
 
 /// All other threads stand still. Dropping it does not let them go: say [`Frozen::thaw`].

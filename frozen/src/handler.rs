@@ -64,9 +64,7 @@ pub extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, ucontext: u64
     // SAFETY: as above.
     unsafe { (*slot).ucontext = ucontext };
     // SAFETY: the slot is filled, the words are static, and this frame stays as it is until the return.
-    let world = unsafe {
-        hotfork_park(slot, RELEASED.as_ptr(), generation, (&raw const ARRIVALS).cast())
-    };
+    let world = unsafe { hotfork_park(slot, RELEASED.as_ptr(), generation, (&raw const ARRIVALS).cast()) };
     if world == INSTANCE {
         instance::rejoin(slot);
         instance::wait_for_release(slot);

@@ -8,9 +8,7 @@
 use crate::arch::{ARCH_SET_FS, hotfork_revive, hotfork_wake};
 use crate::say::die;
 use crate::state::{slot, state_of};
-use crate::syscall::{
-    call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction,
-};
+use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};

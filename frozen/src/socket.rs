@@ -89,8 +89,7 @@ pub fn receive(socket: i32, buffer: &mut [u8], nanoseconds: Option<u64>) -> Resu
         flags: 0,
     };
     // SAFETY: as in `send`; the kernel writes into the buffer's slice, the control block and the header.
-    let length =
-        unsafe { call(nr::__NR_recvmsg, [socket as u64, &raw mut header as u64, MSG_CMSG_CLOEXEC, 0, 0, 0]) }?;
+    let length = unsafe { call(nr::__NR_recvmsg, [socket as u64, &raw mut header as u64, MSG_CMSG_CLOEXEC, 0, 0, 0]) }?;
     if length == 0 {
         return Err(Errno(ECONNRESET));
     }

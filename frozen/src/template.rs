@@ -110,8 +110,7 @@ fn own_performance_memory() {
     let flags = nr::MAP_PRIVATE | nr::MAP_ANONYMOUS;
     let protection = nr::PROT_READ | nr::PROT_WRITE;
     // SAFETY: a new anonymous mapping at an address that the kernel chooses.
-    let copy =
-        unsafe { call(nr::__NR_mmap, [0, length, protection.into(), flags.into(), u64::MAX, 0]) };
+    let copy = unsafe { call(nr::__NR_mmap, [0, length, protection.into(), flags.into(), u64::MAX, 0]) };
     let Ok(copy) = copy else { exit_group(1) };
     // SAFETY: both ranges are mapped, `length` bytes each, and apart; then the copy moves over the
     // original's place, which nothing but HotSpot's counters points into.
@@ -202,8 +201,7 @@ fn write_range(file: i32, mut range: Range) -> Result<(), Errno> {
 fn protect(request: &Request, reply: &mut Reply) {
     let [range, ..] = request.ranges;
     // SAFETY: the template runs no code but this file's, whose own memory the helper leaves as it is.
-    let result =
-        unsafe { call(nr::__NR_mprotect, [range.address, range.length, request.protection, 0, 0, 0]) };
+    let result = unsafe { call(nr::__NR_mprotect, [range.address, range.length, request.protection, 0, 0, 0]) };
     if let Err(Errno(errno)) = result {
         reply.errno = errno;
     }

@@ -71,6 +71,9 @@ pub struct SnapshotArgs {
     pub exit: bool,
     #[command(flatten)]
     pub capture: CaptureOptions,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to take an image.

@@ -2,12 +2,20 @@
 //! `hotfork-frozen` and in the restorer.
 #![deny(unsafe_code)]
 
+pub mod agent;
+pub mod attach;
 pub mod cli;
 pub mod descriptors;
 pub mod exit;
 pub mod host;
+pub mod identity;
 pub mod image;
 pub mod proc;
+pub mod report;
 pub mod restore;
+pub mod save;
 pub mod say;
+#[cfg(test)]
+mod scratch;
+mod snapshot_socket;
 pub mod verbs;

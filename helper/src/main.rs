@@ -9,7 +9,7 @@ use hotfork_helper::{say, verbs};
 
 fn main() {
     // First of all: what becomes a JVM must not die of a signal that the JVM would have handled.
-    let start = Start::now(std::env::args_os().nth(1).is_some_and(|verb| verb == "restore"));
+    let start = Start::now(std::env::args_os().nth(1).is_some_and(|verb| verb == "restore" || verb == "run"));
     let status = match Cli::try_parse() {
         Ok(cli) => match verbs::run(cli.verb, start) {
             Ok(status) => status,

@@ -45,3 +45,83 @@ fn verifies_pages_when_asked() {
     assert_eq!(output.status.code(), Some(110));
     assert!(stderr(&output).contains("1 of 1 chunks of its pages are not as written"), "{}", stderr(&output));
 }
+
+#[test]
+fn performance_memory_becomes_a_file_of_the_new_pid() {
+    let scratch = Scratch::new("perf");
+    let directory = scratch.0.join("hsperfdata_me");
+    let mut tiny = Tiny::new();
+    tiny.operations[6] = tiny::operation(
+        hotfork_abi::restore::OP_PRIVATE_FILE,
+        tiny::PERF,
+        hotfork_abi::PAGE,
+        hotfork_helper::image::format::PAGES_START + 3 * hotfork_abi::PAGE,
+        libc::PROT_READ | libc::PROT_WRITE,
+    );
+    let entry = &mut tiny.manifest.entry;
+    (entry.perf_address, entry.perf_length, entry.perf_operation) = (tiny::PERF, hotfork_abi::PAGE, Some(6));
+    (entry.perf_name_capacity, entry.perf_file) = (200, Some(directory.join("1")));
+    let image = scratch.image(&tiny.bytes());
+    let mut child = hotfork().arg("restore").arg(&image).stdout(std::process::Stdio::null()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(GOOD));
+    // The tiny program does not tidy up as HotSpot does.
+    let contents = std::fs::read(directory.join(child.id().to_string())).unwrap();
+    assert_eq!((contents.len() as u64, &contents[..5]), (hotfork_abi::PAGE, &b"perf\0"[..]));
+
+    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let output = restore(&image);
+    assert_eq!(output.status.code(), Some(GOOD));
+    assert!(stderr(&output).contains("jps will not list this JVM: "), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "nothing was made there");
+}
+
+#[test]
+fn check_and_inspect_speak_of_the_image() {
+    let scratch = Scratch::new("check");
+    let image = scratch.image(&Tiny::new().bytes());
+    let check = |json: bool| {
+        let mut command = hotfork();
+        command.arg("check").arg(&image).args(json.then_some("--json"));
+        command.output().unwrap()
+    };
+    let output = check(false);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    tiny::flip(&image, hotfork_helper::image::format::PAGES_START + 1);
+    let output = check(true);
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["ok"], false);
+    let no: Vec<_> = told["facts"].as_array().unwrap().iter().filter(|fact| fact["verdict"] == "no").collect();
+    assert_eq!(no.len(), 1, "{no:?}");
+    assert!(no[0]["detail"].as_str().unwrap().contains("1 of 1 chunks of its pages"));
+
+    let output = hotfork().args(["inspect", "--json"]).arg(&image).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["jdk"]["collector"], &told["cwd"]), (&"Serial".into(), &"/".into()));
+    let output = hotfork().arg("inspect").arg(&image).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("command      /java Tiny\n"));
+}
+
+#[test]
+fn usage_errors_are_prefixed_too() {
+    let output = hotfork().args(["restore", "--listen", "x", "image"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).lines().all(|line| line.starts_with("hotfork: ")), "{}", stderr(&output));
+    assert!(stderr(&output).contains("write OLD=NEW with port numbers"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_descriptor_for_the_times_stays_open_and_ignored_signals_are_told() {
+    let scratch = Scratch::new("times");
+    let image = scratch.image(&Tiny::new().bytes());
+    let times = scratch.0.join("times");
+    let script = "trap '' HUP INT && exec \"$0\" restore --times \"$1\" \"$2\" > /dev/null";
+    let program = env!("CARGO_BIN_EXE_hotfork");
+    let output =
+        std::process::Command::new("sh").args(["-c", script, program]).args([&times, &image]).output().unwrap();
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+    let told = std::fs::read(&times).unwrap();
+    let (signals, text) = told.split_at(8);
+    assert_eq!(u64::from_le_bytes(signals.try_into().unwrap()), 0b11, "SIGHUP and SIGINT");
+    assert_eq!(text, DATA_TEXT.as_bytes());
+}

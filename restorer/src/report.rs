@@ -1,8 +1,8 @@
 //! The one line that a failed restore still can write, and the end of the process.
 
+use crate::numbers::*;
 use crate::sys::{self, Errno};
 use hotfork_abi::restore::EXIT_AFTER_UNMAP;
-use crate::numbers::*;
 
 struct Line {
     bytes: [u8; 256],

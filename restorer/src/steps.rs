@@ -1,10 +1,10 @@
 //! The steps of the restorer, in the order in which `restore` takes them.
 
+use crate::numbers::*;
 use crate::report::die;
 use crate::sys::{self, Errno};
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::*;
-use crate::numbers::*;
 
 /// One page below the end of the 47-bit user address space: nothing can be mapped above it unasked.
 const ADDRESS_SPACE_END: u64 = (1 << 47) - PAGE;
@@ -15,8 +15,7 @@ pub fn move_host_mappings(args: &RestoreArgs) {
             continue;
         }
         let flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-        if let Err(error) =
-            sys::call(SYS_MREMAP, [mapping.from, mapping.length, mapping.length, flags, mapping.to, 0])
+        if let Err(error) = sys::call(SYS_MREMAP, [mapping.from, mapping.length, mapping.length, flags, mapping.to, 0])
         {
             die("mremap of the vdso", mapping.from, error);
         }
@@ -48,10 +47,7 @@ pub fn unmap_all_but_the_hole(args: &RestoreArgs) {
 fn map(operation: &MapOperation, kind: u32, file: u64) {
     let flags = u64::from(operation.flags | kind | MAP_FIXED);
     let protection = u64::from(operation.protection);
-    match sys::call(
-        SYS_MMAP,
-        [operation.address, operation.length, protection, flags, file, operation.offset],
-    ) {
+    match sys::call(SYS_MMAP, [operation.address, operation.length, protection, flags, file, operation.offset]) {
         Ok(address) if address == operation.address => {}
         Ok(address) => die("mmap (placed elsewhere)", address, Errno(EEXIST)),
         Err(error) => die("mmap", operation.address, error),
@@ -129,14 +125,7 @@ pub fn write_patches(args: &RestoreArgs) {
 pub fn set_memory_map(args: &mut RestoreArgs) {
     let set = sys::call(
         SYS_PRCTL,
-        [
-            PR_SET_MM,
-            PR_SET_MM_MAP,
-            (&raw const args.memory_map) as u64,
-            size_of::<MemoryMap>() as u64,
-            0,
-            0,
-        ],
+        [PR_SET_MM, PR_SET_MM_MAP, (&raw const args.memory_map) as u64, size_of::<MemoryMap>() as u64, 0, 0],
     );
     let Err(refusal) = set else {
         args.instance.brk_set = 1;

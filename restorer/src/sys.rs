@@ -1,7 +1,7 @@
 //! Raw system calls, the jump, and the two memory routines that the compiler may call.
 
-use core::arch::{asm, global_asm};
 use crate::numbers::*;
+use core::arch::{asm, global_asm};
 
 /// Error number of a failed call.
 #[derive(Clone, Copy)]

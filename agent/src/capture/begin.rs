@@ -22,10 +22,8 @@ pub fn helper_path(options: &Options) -> Result<PathBuf, CaptureError> {
 /// Path of this library, from the mapping that holds its code.
 pub fn library_path() -> Result<PathBuf, CaptureError> {
     let here = library_path as *const () as usize;
-    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| CaptureError::System {
-        what: "reading /proc/self/maps",
-        reason: error.to_string(),
-    })?;
+    let maps = std::fs::read_to_string("/proc/self/maps")
+        .map_err(|error| CaptureError::System { what: "reading /proc/self/maps", reason: error.to_string() })?;
     maps.lines()
         .find_map(|line| {
             let (range, rest) = line.split_once(' ')?;

@@ -13,7 +13,9 @@ pub enum CaptureError {
     Busy,
     #[error("no image path was given: add image=FILE to the agent's options, or --image FILE")]
     NoImage,
-    #[error("cannot find hotfork beside libhotfork.so or in ../bin from there (looked at {0}): reinstall, or name it with the agent option helper=PATH")]
+    #[error(
+        "cannot find hotfork beside libhotfork.so or in ../bin from there (looked at {0}): reinstall, or name it with the agent option helper=PATH"
+    )]
     NoHelper(String),
     #[error("cannot start {}: {reason}", path.display())]
     StartHelper { path: PathBuf, reason: String },
@@ -26,13 +28,17 @@ pub enum CaptureError {
     Refused { exit_code: i32, reason: String },
     #[error("{0}")]
     Jvm(String),
-    #[error("this JVM's collector is ZGC, whose heap is shared memory that a fork does not copy: start java with -XX:+UseG1GC, -XX:+UseParallelGC, -XX:+UseSerialGC or -XX:+UseShenandoahGC")]
+    #[error(
+        "this JVM's collector is ZGC, whose heap is shared memory that a fork does not copy: start java with -XX:+UseG1GC, -XX:+UseParallelGC, -XX:+UseSerialGC or -XX:+UseShenandoahGC"
+    )]
     Zgc,
     #[error("a debugger or another agent holds JVMTI's right to suspend threads (can_suspend): end it and try again")]
     SuspendTaken,
     #[error("the JVM did not suspend its application threads: {0}")]
     Suspend(String),
-    #[error("thread {tid} ({name}) blocks every signal and cannot be stopped: end what started it, or tell its library to leave signal {signal} open")]
+    #[error(
+        "thread {tid} ({name}) blocks every signal and cannot be stopped: end what started it, or tell its library to leave signal {signal} open"
+    )]
     ThreadBlocksSignals { tid: i32, name: String, signal: i32 },
     #[error("every real-time signal is taken by the application: free one of SIGRTMIN+1 to SIGRTMAX")]
     NoSignal,
@@ -42,11 +48,17 @@ pub enum CaptureError {
     FreezeDeadline { tid: i32, name: String },
     #[error("threads start faster than they can be stopped: capture when fewer are being started")]
     TooManyThreads,
-    #[error("the first thread of the process has ended, which a restored one needs: start the JVM with the java launcher")]
+    #[error(
+        "the first thread of the process has ended, which a restored one needs: start the JVM with the java launcher"
+    )]
     NoLeader,
-    #[error("descriptor {number} or one near it cannot be handed to the helper ({reason}): close it before the capture")]
+    #[error(
+        "descriptor {number} or one near it cannot be handed to the helper ({reason}): close it before the capture"
+    )]
     HandOver { number: i32, reason: String },
-    #[error("fork failed ({0}): the limit on processes or memory is too low (ulimit -u, pids.max, vm.overcommit_memory)")]
+    #[error(
+        "fork failed ({0}): the limit on processes or memory is too low (ulimit -u, pids.max, vm.overcommit_memory)"
+    )]
     Fork(String),
     #[error("the copy of the JVM was not ready in time: raise max-stop")]
     ForkDeadline,

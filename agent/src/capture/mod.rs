@@ -34,7 +34,12 @@ use std::path::PathBuf;
 use suspension::Suspension;
 
 pub enum Outcome {
-    Saved { image: PathBuf, size: u64, stopped: u64, saving: u64 },
+    Saved {
+        image: PathBuf,
+        size: u64,
+        stopped: u64,
+        saving: u64,
+    },
     /// This is a restored instance, renewed and running.
     Instance,
 }
@@ -64,7 +69,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let deadline = started + max_stop;
 
     let suspension = Suspension::all(jvm)?;
-    let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline);
+    let suspended = monotonic();
+    let mut frozen_at = [0; 3];
+    let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline, &mut frozen_at);
     match outcome {
         Ok(World::Instance) => {
             renewal.run(jvm);
@@ -76,6 +83,14 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
         Ok(World::Original { template }) => {
             suspension.resume(jvm);
             let stopped = monotonic() - started;
+            let [frozen, recorded, forked] = frozen_at;
+            log::debug!(
+                "stood still {stopped} ns: suspension {}, freeze {}, descriptors {}, fork {}",
+                suspended - started,
+                frozen - suspended,
+                recorded - frozen,
+                forked - recorded
+            );
             preparation.clean();
             session.save(template, stopped)
         }
@@ -94,6 +109,7 @@ fn stop_and_fork(
     session: &Session,
     suspension: &Suspension,
     deadline: u64,
+    times: &mut [u64; 3],
 ) -> Result<World, CaptureError> {
     let mut record = preparation.record();
     let Preparation { tids, directory, .. } = preparation;
@@ -108,6 +124,7 @@ fn stop_and_fork(
         directory,
     };
     let frozen = freeze(&mut freezing)?;
+    times[0] = monotonic();
     let mut handing = descriptors::Request {
         socket: session.socket(),
         list: session.descriptor_list(),
@@ -119,12 +136,16 @@ fn stop_and_fork(
         frozen.thaw();
         return Err(error.into());
     }
+    times[1] = monotonic();
     record.slot_count = frozen.count.into();
     record.leader = frozen.leader.into();
     record.clocks = clocks();
     let forking = fork::Request { control: session.template_control(), shared: preparation.shared.word(), deadline };
     match fork::fork(frozen, record, &forking) {
-        Ok(world) => Ok(world),
+        Ok(world) => {
+            times[2] = monotonic();
+            Ok(world)
+        }
         Err(error) => {
             if let fork::ForkError::Deadline { template } = error {
                 session::reap(template);

@@ -56,13 +56,7 @@ impl Preparation {
         record.java_home = Text::new(&jvm.property("java.home"));
         record.collector = Text::new(facts.collector);
         signal::await_unblocked(signal)?;
-        Ok(Self {
-            signal,
-            tids: vec![0; capacity],
-            directory: vec![0; DIRECTORY],
-            shared: SharedPage::new()?,
-            record,
-        })
+        Ok(Self { signal, tids: vec![0; capacity], directory: vec![0; DIRECTORY], shared: SharedPage::new()?, record })
     }
 
     pub fn record(&self) -> CaptureRecord {

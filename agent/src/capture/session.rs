@@ -6,9 +6,7 @@
 
 use super::{CaptureError, Outcome, begin, spawn};
 use crate::options::Options;
-use hotfork_abi::capture::{
-    ABANDONED, FORKED, Forked, READY, REFUSED, Refused, SAVED, Saved,
-};
+use hotfork_abi::capture::{ABANDONED, FORKED, Forked, READY, REFUSED, Refused, SAVED, Saved};
 use hotfork_abi::{Plain, Text};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg, setsockopt, socket,
@@ -92,12 +90,9 @@ impl Session {
         let mut bytes = [0; size_of::<Refused>()];
         let (length, _) = receive(&self.socket, &mut bytes, HELPER_SAVES, "saving")?;
         match (kind(&bytes), Saved::read(&bytes[..length])) {
-            (SAVED, Some(saved)) => Ok(Outcome::Saved {
-                image: self.image.clone(),
-                size: saved.image_size,
-                stopped,
-                saving: saved.saving,
-            }),
+            (SAVED, Some(saved)) => {
+                Ok(Outcome::Saved { image: self.image.clone(), size: saved.image_size, stopped, saving: saved.saving })
+            }
             _ => Err(refusal(&bytes[..length], "saving")),
         }
     }
@@ -120,10 +115,8 @@ pub fn reap(template: i32) {
 }
 
 fn meet(path: &PathBuf) -> Result<OwnedFd, CaptureError> {
-    let failed = |errno: nix::errno::Errno| CaptureError::ReachHelper {
-        path: path.clone(),
-        reason: errno.desc().to_string(),
-    };
+    let failed =
+        |errno: nix::errno::Errno| CaptureError::ReachHelper { path: path.clone(), reason: errno.desc().to_string() };
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).map_err(failed)?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path).map_err(failed)?).map_err(failed)?;
     let peer = nix::sys::socket::getsockopt(&socket, sockopt::PeerCredentials).map_err(failed)?;

@@ -40,9 +40,7 @@ pub fn start_helper(helper: &Path) -> Result<OwnedFd, CaptureError> {
     let verb = c"serve-capture";
     let variables: Vec<CString> = std::env::vars_os()
         .filter(|(key, _)| !DROPPED.iter().any(|dropped| key == dropped))
-        .filter_map(|(key, value)| {
-            CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).ok()
-        })
+        .filter_map(|(key, value)| CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).ok())
         .collect();
     let mut outer_stack = vec![0u128; STACK / 16];
     let mut inner_stack = vec![0u128; STACK / 16];

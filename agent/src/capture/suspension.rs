@@ -67,10 +67,8 @@ impl Suspension {
 
     fn not_yet_suspended(&self, jvm: &Jvm, system: jni::jobject) -> Result<Vec<jni::jthread>, CaptureError> {
         const SUSPENDED: i32 = 0x10_0000;
-        let threads = jvm
-            .ti
-            .get_all_threads()
-            .map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
+        let threads =
+            jvm.ti.get_all_threads().map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
         let application = |&thread: &jni::jthread| {
             // SAFETY: live local references of this thread; a thread that ends in between gives an error.
             unsafe {

@@ -41,8 +41,11 @@ pub fn performance_memory(structs: &VmStructs, maps: &[Mapping]) -> PerfMemory {
 
 fn find_pointer_to(text: &str, maps: &[Mapping]) -> Option<u64> {
     let library = libjvm::loaded()?;
-    let private: Vec<(u64, u64)> =
-        maps.iter().filter(|mapping| mapping.writable && mapping.private).map(|mapping| (mapping.from, mapping.to)).collect();
+    let private: Vec<(u64, u64)> = maps
+        .iter()
+        .filter(|mapping| mapping.writable && mapping.private)
+        .map(|mapping| (mapping.from, mapping.to))
+        .collect();
     let memory = File::open("/proc/self/mem").ok()?;
     let wanted = [text.as_bytes(), b"\0"].concat();
     let mut bytes = vec![0; wanted.len()];

@@ -5,8 +5,8 @@
 //! Reads the calling thread's own `JavaThread`, `OSThread` and thread-local block, which exist while it runs.
 #![allow(unsafe_code)]
 
-use super::vmstructs::{VmStructs, read};
 use super::libjvm;
+use super::vmstructs::{VmStructs, read};
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
 use hotfork_frozen::hotspot::{IN_NATIVE, LAYOUT};
@@ -15,7 +15,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 /// Fills `hotfork_frozen::hotspot::LAYOUT`.
 pub fn locate(jvm: &Jvm, structs: &VmStructs) -> Result<(), CaptureError> {
-    let unknown = |what: &str| CaptureError::Jvm(format!("this JVM's {what} was not found: Hotfork needs HotSpot 17, 21 or 25"));
+    let unknown =
+        |what: &str| CaptureError::Jvm(format!("this JVM's {what} was not found: Hotfork needs HotSpot 17, 21 or 25"));
     let own = jvm
         .ti
         .get_current_thread()

@@ -47,7 +47,8 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Res
 
 fn variable_of(jvm: &Jvm, class: java::Class, key: &[u8]) -> Result<jvmti_bindings::sys::jni::jobject, JavaError> {
     let bytes = java::byte_array(jvm, key)?;
-    let key = class.call_static(jvm, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;", &[jvalue { l: bytes }])?;
+    let key =
+        class.call_static(jvm, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;", &[jvalue { l: bytes }])?;
     java::drop_local(jvm, bytes);
     Ok(key)
 }

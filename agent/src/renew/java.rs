@@ -33,9 +33,25 @@ pub const SHA1_PRNG: &str = "sun/security/provider/SecureRandom";
 pub const SHA1_SEEDER: &str = "sun/security/provider/SecureRandom$SeederHolder";
 
 const KNOWN: [&str; 19] = [
-    PROCESS_ENVIRONMENT, VARIABLE, VALUE, HASH_MAP, PROCESS_HANDLE, ATOMIC_LONG, THREAD, RANDOM, THREAD_LOCAL_RANDOM,
-    SPLITTABLE_RANDOM, MATH_RANDOM, STRICT_MATH_RANDOM, COLLECTIONS, NATIVE_PRNG, NATIVE_PRNG_BLOCKING,
-    NATIVE_PRNG_NON_BLOCKING, RANDOM_IO, SHA1_PRNG, SHA1_SEEDER,
+    PROCESS_ENVIRONMENT,
+    VARIABLE,
+    VALUE,
+    HASH_MAP,
+    PROCESS_HANDLE,
+    ATOMIC_LONG,
+    THREAD,
+    RANDOM,
+    THREAD_LOCAL_RANDOM,
+    SPLITTABLE_RANDOM,
+    MATH_RANDOM,
+    STRICT_MATH_RANDOM,
+    COLLECTIONS,
+    NATIVE_PRNG,
+    NATIVE_PRNG_BLOCKING,
+    NATIVE_PRNG_NON_BLOCKING,
+    RANDOM_IO,
+    SHA1_PRNG,
+    SHA1_SEEDER,
 ];
 const CLASS_INITIALIZED: i32 = 4;
 
@@ -111,7 +127,13 @@ impl Class {
         Ok((!object.is_null()).then_some(object))
     }
 
-    pub fn object(self, jvm: &Jvm, of: jni::jobject, name: &str, signature: &str) -> Result<Option<jni::jobject>, JavaError> {
+    pub fn object(
+        self,
+        jvm: &Jvm,
+        of: jni::jobject,
+        name: &str,
+        signature: &str,
+    ) -> Result<Option<jni::jobject>, JavaError> {
         let field = self.field(jvm, name, signature)?;
         // SAFETY: `of` is an instance of this class, the field was found in it.
         let object = unsafe { jvm.jni.get_object_field(of, field) };

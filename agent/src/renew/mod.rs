@@ -14,8 +14,8 @@ mod times;
 
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
-use hotfork_frozen::instance::{arguments, stamp};
 use hotfork_abi::restore::TIME_RENEWED;
+use hotfork_frozen::instance::{arguments, stamp};
 use java::KnownClasses;
 use std::sync::Mutex;
 

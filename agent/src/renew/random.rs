@@ -33,7 +33,8 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
     for (class, field) in generators {
         let Some(class) = classes.initialised(jvm, class) else { continue };
         if let Some(random) = class.static_object(jvm, field, "Ljava/util/Random;")? {
-            let seed = classes.needed(jvm, RANDOM)?.object(jvm, random, "seed", "Ljava/util/concurrent/atomic/AtomicLong;")?;
+            let seed =
+                classes.needed(jvm, RANDOM)?.object(jvm, random, "seed", "Ljava/util/concurrent/atomic/AtomicLong;")?;
             if let Some(seed) = seed {
                 set_atomic(jvm, classes, seed, entropy.long()? & RANDOM_MASK)?;
             }

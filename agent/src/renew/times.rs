@@ -10,8 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
 
-const NAMES: [&str; 8] =
-    ["main", "checked", "descriptors", "jump", "mapped", "threads", "renewed", "running"];
+const NAMES: [&str; 8] = ["main", "checked", "descriptors", "jump", "mapped", "threads", "renewed", "running"];
 
 pub fn report() {
     stamp(TIME_RUNNING);

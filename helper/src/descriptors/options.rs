@@ -10,35 +10,38 @@ const SO_BUF_LOCK: i32 = 72;
 const SEND_BUFFER_SET: i32 = 1;
 const RECEIVE_BUFFER_SET: i32 = 2;
 
+/// What connections are asked for: every question costs time while the JVM is frozen.
 const OPTIONS: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_REUSEADDR),
-    (libc::SOL_SOCKET, libc::SO_REUSEPORT),
     (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
     (libc::SOL_SOCKET, libc::SO_LINGER),
     (libc::SOL_SOCKET, libc::SO_OOBINLINE),
-    (libc::SOL_SOCKET, libc::SO_DONTROUTE),
-    (libc::SOL_SOCKET, libc::SO_RCVLOWAT),
     (libc::SOL_SOCKET, libc::SO_RCVTIMEO),
     (libc::SOL_SOCKET, libc::SO_SNDTIMEO),
     (libc::IPPROTO_IP, libc::IP_TOS),
-    (libc::IPPROTO_IP, libc::IP_TTL),
-    (libc::IPPROTO_IP, libc::IP_FREEBIND),
     (libc::IPPROTO_TCP, libc::TCP_NODELAY),
     (libc::IPPROTO_TCP, libc::TCP_CORK),
     (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
     (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
     (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
     (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+];
+/// Besides the above for AF_INET6.
+const OPTIONS_V6: &[(i32, i32)] = &[(libc::IPPROTO_IPV6, libc::IPV6_TCLASS)];
+/// Besides the above for sockets that listen or will: accepted connections inherit them.
+const OPTIONS_UNCONNECTED: &[(i32, i32)] = &[
+    (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+    (libc::SOL_SOCKET, libc::SO_DONTROUTE),
+    (libc::SOL_SOCKET, libc::SO_RCVLOWAT),
+    (libc::IPPROTO_IP, libc::IP_TTL),
+    (libc::IPPROTO_IP, libc::IP_FREEBIND),
     (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
     (libc::IPPROTO_TCP, libc::TCP_LINGER2),
     (libc::IPPROTO_TCP, libc::TCP_SYNCNT),
     (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT),
+    (libc::IPPROTO_TCP, libc::TCP_FASTOPEN),
 ];
-/// Only these are asked of AF_INET6 sockets besides the above.
-const OPTIONS_V6: &[(i32, i32)] =
-    &[(libc::IPPROTO_IPV6, libc::IPV6_TCLASS), (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS)];
-/// A connected socket answers 0 whatever was set, so these are asked of listeners.
-const OPTIONS_LISTENER: &[(i32, i32)] = &[(libc::IPPROTO_TCP, libc::TCP_FASTOPEN)];
+const OPTIONS_UNCONNECTED_V6: &[(i32, i32)] = &[(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS)];
 
 /// Room for the largest of them, a `struct timeval`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,36 +59,51 @@ impl Value {
     }
 }
 
+type Values = Vec<((i32, i32), Value)>;
+
 /// What fresh TCP sockets of each family have.
 pub struct Defaults {
-    v4: Vec<((i32, i32), Value)>,
-    v6: Vec<((i32, i32), Value)>,
+    v4: Family,
+    v6: Family,
+}
+
+#[derive(Default)]
+struct Family {
+    all: Values,
+    unconnected: Values,
+}
+
+impl Family {
+    fn of(family: i32, v6: &[(i32, i32)], unconnected_v6: &[(i32, i32)]) -> Self {
+        // A host without the family has no socket of it that could be recorded.
+        let Ok(socket) = sys::socket(family, libc::SOCK_STREAM, 0) else { return Self::default() };
+        let read = |one: &[(i32, i32)], other: &[(i32, i32)]| {
+            let options = one.iter().chain(other);
+            options.filter_map(|&option| Some((option, Value::read(&socket, option)?))).collect()
+        };
+        Self { all: read(OPTIONS, v6), unconnected: read(OPTIONS_UNCONNECTED, unconnected_v6) }
+    }
 }
 
 impl Defaults {
     pub fn of_this_host() -> Self {
-        Self { v4: Self::of_family(libc::AF_INET), v6: Self::of_family(libc::AF_INET6) }
-    }
-
-    fn of_family(family: i32) -> Vec<((i32, i32), Value)> {
-        // A host without the family has no socket of it that could be recorded.
-        let Ok(socket) = sys::socket(family, libc::SOCK_STREAM, 0) else { return Vec::new() };
-        let more = if family == libc::AF_INET6 { OPTIONS_V6 } else { &[] };
-        let all = OPTIONS.iter().chain(OPTIONS_LISTENER).chain(more);
-        all.filter_map(|&option| Some((option, Value::read(&socket, option)?))).collect()
+        Self {
+            v4: Family::of(libc::AF_INET, &[], &[]),
+            v6: Family::of(libc::AF_INET6, OPTIONS_V6, OPTIONS_UNCONNECTED_V6),
+        }
     }
 
     /// The options of a TCP socket that somebody has set.
-    pub fn set_on(&self, socket: impl AsFd, family: i32, listener: bool) -> SocketOptions {
+    pub fn set_on(&self, socket: impl AsFd, family: i32, connected: bool) -> SocketOptions {
         let socket = socket.as_fd();
         let defaults = if family == libc::AF_INET6 { &self.v6 } else { &self.v4 };
-        let asked = defaults.iter().filter(|(option, _)| listener || !OPTIONS_LISTENER.contains(option));
-        let mut values: Vec<_> = asked
-            .filter_map(|&(option, default)| {
-                let value = Value::read(socket, option)?;
-                (value != default).then(|| (option.0, option.1, value.bytes[..value.length].to_vec()))
-            })
-            .collect();
+        let unconnected = if connected { &[] } else { defaults.unconnected.as_slice() };
+        let mut values = Vec::new();
+        for &(option, default) in defaults.all.iter().chain(unconnected) {
+            if let Some(value) = Value::read(socket, option).filter(|value| *value != default) {
+                values.push((option.0, option.1, value.bytes[..value.length].to_vec()));
+            }
+        }
         // Kernels before 5.14 do not tell: there the host's own sizes are taken.
         let locked = sys::socket_int(socket, libc::SOL_SOCKET, SO_BUF_LOCK).unwrap_or(0);
         for (bit, name) in [(SEND_BUFFER_SET, libc::SO_SNDBUF), (RECEIVE_BUFFER_SET, libc::SO_RCVBUF)] {
@@ -116,7 +134,7 @@ mod tests {
     #[test]
     fn a_fresh_socket_has_nothing_set() {
         let socket = sys::socket(libc::AF_INET, libc::SOCK_STREAM, 0).unwrap();
-        assert!(Defaults::of_this_host().set_on(&socket, libc::AF_INET, true).values.is_empty());
+        assert!(Defaults::of_this_host().set_on(&socket, libc::AF_INET, false).values.is_empty());
     }
 
     #[test]

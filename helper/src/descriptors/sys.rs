@@ -55,13 +55,7 @@ pub fn socket_int(socket: impl AsFd, level: i32, name: i32) -> Result<i32, Errno
 pub fn set_socket_option(socket: impl AsFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
     // SAFETY: `value` is readable for the length that is passed with it.
     let answer = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            level,
-            name,
-            value.as_ptr().cast(),
-            value.len() as libc::socklen_t,
-        )
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, value.as_ptr().cast(), value.len() as libc::socklen_t)
     };
     Errno::result(answer).map(drop)
 }
@@ -108,8 +102,7 @@ pub fn timer_arm(timer: impl AsFd, value: (i64, i64), interval: (i64, i64)) -> R
     let time = |(tv_sec, tv_nsec)| libc::timespec { tv_sec, tv_nsec };
     let new = libc::itimerspec { it_interval: time(interval), it_value: time(value) };
     // SAFETY: `new` lives through the call, and NULL is allowed for the old value.
-    let answer =
-        unsafe { libc::timerfd_settime(timer.as_fd().as_raw_fd(), 0, &raw const new, std::ptr::null_mut()) };
+    let answer = unsafe { libc::timerfd_settime(timer.as_fd().as_raw_fd(), 0, &raw const new, std::ptr::null_mut()) };
     Errno::result(answer).map(drop)
 }
 
@@ -123,8 +116,7 @@ pub fn timer_set_ticks(timer: impl AsFd, ticks: u64) -> Result<(), Errno> {
 pub fn epoll_add(set: impl AsFd, fd: RawFd, events: u32, data: u64) -> Result<(), Errno> {
     let mut event = libc::epoll_event { events, u64: data };
     // SAFETY: `event` lives through the call; a number that is not open gives EBADF.
-    let answer =
-        unsafe { libc::epoll_ctl(set.as_fd().as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+    let answer = unsafe { libc::epoll_ctl(set.as_fd().as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
     Errno::result(answer).map(drop)
 }
 

@@ -1,13 +1,23 @@
 //! The kernel: its release, its settings, its view of memory.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 pub const OLDEST: (u32, u32) = (5, 10);
 
 /// Contents of a small file of /proc or /sys, without the newline.
 pub fn read_small(path: impl AsRef<Path>) -> io::Result<String> {
-    Ok(std::fs::read_to_string(path)?.trim_end().to_owned())
+    let mut text = read_with_room(path, 4096)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
+}
+
+/// Contents of a file that tells no size, read at once if `room` will do.
+pub fn read_with_room(path: impl AsRef<Path>, room: usize) -> io::Result<String> {
+    let mut text = String::with_capacity(room);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 pub fn release() -> String {
@@ -32,9 +42,8 @@ pub fn commit_left() -> io::Result<Option<u64>> {
         return Ok(None);
     }
     let meminfo = std::fs::read_to_string("/proc/meminfo")?;
-    let field = |name| {
-        meminfo_field(&meminfo, name).ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {name}")))
-    };
+    let field =
+        |name| meminfo_field(&meminfo, name).ok_or_else(|| io::Error::other(format!("/proc/meminfo has no {name}")));
     Ok(Some(field("CommitLimit")?.saturating_sub(field("Committed_AS")?)))
 }
 

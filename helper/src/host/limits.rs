@@ -35,8 +35,8 @@ pub fn tasks_left(wanted: u64) -> io::Result<Option<u64>> {
 /// The kernel does not hold root of the initial user namespace, nor CAP_SYS_ADMIN or CAP_SYS_RESOURCE
 /// there, to the limit.
 fn is_exempt() -> bool {
-    let initial = kernel::read_small("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    let initial =
+        kernel::read_small("/proc/self/uid_map").is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
     let capable = kernel::read_small("/proc/self/status").ok().and_then(|status| capabilities(&status));
     const SYS_ADMIN: u64 = 1 << 21;
     const SYS_RESOURCE: u64 = 1 << 24;

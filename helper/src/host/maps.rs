@@ -33,7 +33,7 @@ pub fn parse_line(line: &str) -> Option<Mapping> {
 
 /// The mappings of this process, in ascending order.
 pub fn own() -> io::Result<Vec<Mapping>> {
-    let text = std::fs::read_to_string("/proc/self/maps")?;
+    let text = super::kernel::read_with_room("/proc/self/maps", 16384)?;
     text.lines()
         .map(|line| parse_line(line).ok_or_else(|| io::Error::other(format!("a line that is no mapping: {line}"))))
         .collect()

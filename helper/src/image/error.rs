@@ -43,7 +43,9 @@ pub enum Problem {
     Length { actual: u64, expected: u64 },
     #[error("is damaged: {0}; take it again")]
     Damaged(&'static str),
-    #[error("is damaged: {bad} of {all} chunks of its pages are not as written, the first at offset {first:#x}; take it again")]
+    #[error(
+        "is damaged: {bad} of {all} chunks of its pages are not as written, the first at offset {first:#x}; take it again"
+    )]
     Pages { bad: u64, all: u64, first: u64 },
 }
 

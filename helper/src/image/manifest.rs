@@ -204,25 +204,78 @@ pub struct Description {
 pub enum Kind {
     /// Descriptor 0, 1 or 2, or a number that shares its description with `number`: the restorer's own
     /// takes its place.
-    Standard { number: i32 },
-    Regular { path: PathBuf, offset: u64, size: u64, mtime: i64 },
+    Standard {
+        number: i32,
+    },
+    Regular {
+        path: PathBuf,
+        offset: u64,
+        size: u64,
+        mtime: i64,
+    },
     /// Deleted, or below the temporary directory: its contents are in the image's pages section
     /// (`content` is an index into `Descriptors::contents`).
-    Carried { path: PathBuf, offset: u64, content: u32 },
-    Directory { path: PathBuf, offset: u64 },
-    Device { path: PathBuf },
-    PipeEnd { pipe: u32, write: bool },
-    EventFd { count: u64, semaphore: bool },
-    TimerFd { clock: i32, ticks: u64, settime_flags: i32, value: (i64, i64), interval: (i64, i64) },
-    Epoll { entries: Vec<EpollEntry> },
-    TcpListener { address: String, v6only: bool, options: SocketOptions, backlog: i32 },
-    UnixListener { address: Vec<u8>, socket_type: i32, backlog: i32 },
+    Carried {
+        path: PathBuf,
+        offset: u64,
+        content: u32,
+    },
+    Directory {
+        path: PathBuf,
+        offset: u64,
+    },
+    Device {
+        path: PathBuf,
+    },
+    PipeEnd {
+        pipe: u32,
+        write: bool,
+    },
+    EventFd {
+        count: u64,
+        semaphore: bool,
+    },
+    TimerFd {
+        clock: i32,
+        ticks: u64,
+        settime_flags: i32,
+        value: (i64, i64),
+        interval: (i64, i64),
+    },
+    Epoll {
+        entries: Vec<EpollEntry>,
+    },
+    TcpListener {
+        address: String,
+        v6only: bool,
+        options: SocketOptions,
+        backlog: i32,
+    },
+    UnixListener {
+        address: Vec<u8>,
+        socket_type: i32,
+        backlog: i32,
+    },
     /// A connected socket: comes back as a fresh socket that is shut down both ways.
-    DeadSocket { family: i32, socket_type: i32, protocol: i32, options: SocketOptions },
+    DeadSocket {
+        family: i32,
+        socket_type: i32,
+        protocol: i32,
+        options: SocketOptions,
+    },
     /// One end of a Unix stream pair whose other end is gone.
-    DeadPair { socket_type: i32 },
+    DeadPair {
+        socket_type: i32,
+    },
     /// A TCP socket that is neither connected nor listening.
-    FreshSocket { family: i32, socket_type: i32, protocol: i32, bound: Option<String>, v6only: bool, options: SocketOptions },
+    FreshSocket {
+        family: i32,
+        socket_type: i32,
+        protocol: i32,
+        bound: Option<String>,
+        v6only: bool,
+        options: SocketOptions,
+    },
     /// HotSpot's attach listener: an unbound Unix socket makes it end and start anew under the new pid.
     AttachListener,
     /// HotSpot's hsperfdata file, held open for its lock by newer JDKs.

@@ -72,8 +72,8 @@ fn open(path: &Path, trusted: Option<u32>) -> Result<Image, Problem> {
     trust::check(metadata.uid(), metadata.mode(), nix::unistd::geteuid().as_raw(), trusted)?;
     let header = read_header(&file, metadata.len())?;
     let tail_length = header.file_length - header.operations_offset;
-    let tail = Tail::map(&file, header.operations_offset, tail_length, header.operation_count)
-        .map_err(Problem::ReadFails)?;
+    let tail =
+        Tail::map(&file, header.operations_offset, tail_length, header.operation_count).map_err(Problem::ReadFails)?;
     if checksum::of_header_and_tail(&header, tail.bytes()) != header.digest {
         return Err(Problem::Damaged("header or tables do not have the digest that was written"));
     }
@@ -125,9 +125,8 @@ fn check_header(header: &Header, length: u64) -> Result<(), Problem> {
             && pages == header.operations_offset
             && operations <= header.manifest_offset
             && manifest <= header.chunks_offset;
-        let aligned = header.pages_offset % PAGE == 0
-            && header.pages_length % PAGE == 0
-            && header.operations_offset % PAGE == 0;
+        let aligned =
+            header.pages_offset % PAGE == 0 && header.pages_length % PAGE == 0 && header.operations_offset % PAGE == 0;
         let whole = header.operation_count > 0
             && header.manifest_length > 0
             && header.chunk_count == checksum::chunk_count(header.pages_length);

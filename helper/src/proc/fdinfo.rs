@@ -144,9 +144,10 @@ mod tests {
 
     #[test]
     fn an_eventfd_counts_in_hexadecimal() {
-        let info =
-            FdInfo::parse("pos:\t0\nflags:\t04002\neventfd-count:              115\neventfd-id: 3\neventfd-semaphore: 1\n")
-                .unwrap();
+        let info = FdInfo::parse(
+            "pos:\t0\nflags:\t04002\neventfd-count:              115\neventfd-id: 3\neventfd-semaphore: 1\n",
+        )
+        .unwrap();
         assert_eq!(info.eventfd, Some(EventFd { count: 0x115, id: Some(3), semaphore: true }));
     }
 

@@ -10,6 +10,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 use std::path::Path;
 
 type Answer = Result<(), Refusal>;
+type Question = (&'static str, fn(&Image) -> Answer);
 
 /// Room for the restorer, its stack, the environment and the host's vdso, beside the image's mappings.
 const HOLE_ALLOWANCE: u64 = 64 << 20;
@@ -17,7 +18,7 @@ const HOLE_ALLOWANCE: u64 = 64 << 20;
 const OWN_DESCRIPTORS: u64 = 16;
 
 /// The questions, in the order of asking, by the name that `check` shows.
-pub const QUESTIONS: [(&str, fn(&Image) -> Answer); 12] = [
+pub const QUESTIONS: [Question; 12] = [
     ("cpu", cpu),
     ("clock", clock),
     ("proc", proc_is_mounted),
@@ -64,12 +65,15 @@ fn proc_is_mounted(_: &Image) -> Answer {
 fn working_directory(image: &Image) -> Answer {
     let cwd = &image.manifest.cwd;
     nix::unistd::access(cwd, nix::unistd::AccessFlags::X_OK).map_err(|error| {
-        Refusal::resource(format!("the JVM's working directory {} cannot be entered: {error}; create it", cwd.display()))
+        Refusal::resource(format!(
+            "the JVM's working directory {} cannot be entered: {error}; create it",
+            cwd.display()
+        ))
     })
 }
 
 fn write_and_execute(_: &Image) -> Answer {
-    if super::scaffold::denies_write_execute() {
+    if super::denies_write_execute() {
         return Err(Refusal::resource(
             "memory that was written may not become executable here (PR_SET_MDWE): no HotSpot runs so; \
              drop MemoryDenyWriteExecute= from the service",
@@ -79,7 +83,11 @@ fn write_and_execute(_: &Image) -> Answer {
 }
 
 fn size(bytes: u64) -> String {
-    if bytes >= 1 << 30 { format!("{:.1} GB", bytes as f64 / (1u64 << 30) as f64) } else { format!("{} MB", bytes >> 20) }
+    if bytes >= 1 << 30 {
+        format!("{:.1} GB", bytes as f64 / (1u64 << 30) as f64)
+    } else {
+        format!("{} MB", bytes >> 20)
+    }
 }
 
 fn address_space(image: &Image) -> Answer {
@@ -111,7 +119,9 @@ fn data_size(image: &Image) -> Answer {
 fn commit_limit(image: &Image) -> Answer {
     let needed = image.manifest.private_writable + HOLE_ALLOWANCE;
     let left = kernel::commit_left().map_err(|error| {
-        Refusal::resource(format!("what memory is left under vm.overcommit_memory=2 cannot be read: {error}; look at /proc"))
+        Refusal::resource(format!(
+            "what memory is left under vm.overcommit_memory=2 cannot be read: {error}; look at /proc"
+        ))
     })?;
     match left {
         Some(left) if left < needed => Err(Refusal::resource(format!(
@@ -140,8 +150,9 @@ fn mapping_count(image: &Image) -> Answer {
 }
 
 fn open_files(image: &Image) -> Answer {
-    let limit = limits::raise_open_files()
-        .map_err(|error| Refusal::resource(format!("the limit of open files cannot be read: {error}; look at ulimit -n")))?;
+    let limit = limits::raise_open_files().map_err(|error| {
+        Refusal::resource(format!("the limit of open files cannot be read: {error}; look at ulimit -n"))
+    })?;
     let highest = image.manifest.descriptors.numbers.iter().map(|number| number.fd).max().unwrap_or(2).max(2);
     let needed = highest as u64 + 1 + image.manifest.files.len() as u64 + OWN_DESCRIPTORS;
     if limit < needed {
@@ -154,8 +165,9 @@ fn open_files(image: &Image) -> Answer {
 
 fn user_tasks(image: &Image) -> Answer {
     let needed = (image.manifest.threads.len() as u64).saturating_sub(1);
-    let left = limits::tasks_left(needed)
-        .map_err(|error| Refusal::resource(format!("the tasks of this user cannot be counted: {error}; look at /proc")))?;
+    let left = limits::tasks_left(needed).map_err(|error| {
+        Refusal::resource(format!("the tasks of this user cannot be counted: {error}; look at /proc"))
+    })?;
     match left {
         Some(left) if left < needed => Err(Refusal::resource(format!(
             "the JVM needs {needed} more threads, this user may make {left} (RLIMIT_NPROC); raise it with ulimit -u"
@@ -194,8 +206,8 @@ pub fn must_copy_code(image: &Image) -> Result<bool, Refusal> {
     if !executes_image_pages(image.operations()) && image.manifest.entry.vdso.is_empty() {
         return Ok(false);
     }
-    let mount = fstatvfs(&image.file)
-        .map_err(|error| Refusal::resource(format!("the file system of the image cannot be read: {error}; move the image")))?;
+    let mount = fstatvfs(&image.file).map_err(|error| {
+        Refusal::resource(format!("the file system of the image cannot be read: {error}; move the image"))
+    })?;
     Ok(mount.flags().contains(FsFlags::ST_NOEXEC))
 }
-

@@ -44,6 +44,7 @@ mod tests {
 
     #[test]
     fn a_full_address_space_has_none() {
-        assert_eq!(choose(&[PAGE..ADDRESS_SPACE_END - PAGE], &[], PAGE), None);
+        let all = PAGE..ADDRESS_SPACE_END - PAGE;
+        assert_eq!(choose(std::slice::from_ref(&all), &[], PAGE), None);
     }
 }

@@ -81,8 +81,7 @@ impl Prepared {
         args.instance.times[TIME_DESCRIPTORS] = clocks::monotonic();
         args.instance.times_fd = times.as_ref().map_or(-1, |file| i64::from(file.as_raw_fd()));
 
-        let files: Vec<i32> =
-            std::iter::once(&image).chain(&mapped).chain(&perf).map(AsRawFd::as_raw_fd).collect();
+        let files: Vec<i32> = std::iter::once(&image).chain(&mapped).chain(&perf).map(AsRawFd::as_raw_fd).collect();
         args.file_count = files.len() as u64;
         args.operation_count = operations.as_slice().len() as u64;
         let auxv = &manifest.entry.memory_map.auxv;

@@ -11,21 +11,22 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 /// differs (container layers, a reinstall of the same package) the contents decide.
 pub fn open(expected: &MappedFile) -> Result<File, Refusal> {
     let path = expected.path.display();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(&expected.path)
-        .map_err(|error| {
-            Refusal::outdated(format!(
-                "{path}, which the image maps, cannot be opened: {error}; put it back, or take the image again"
-            ))
-        })?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&expected.path).map_err(
+            |error| {
+                Refusal::outdated(format!(
+                    "{path}, which the image maps, cannot be opened: {error}; put it back, or take the image again"
+                ))
+            },
+        )?;
     let unreadable = |error| {
         Refusal::outdated(format!("{path}, which the image maps, cannot be read: {error}; take the image again"))
     };
     let metadata = file.metadata().map_err(unreadable)?;
     let changed = |how: String| {
-        Refusal::outdated(format!("{path} changed since the image was taken ({how}); put it back, or take the image again"))
+        Refusal::outdated(format!(
+            "{path} changed since the image was taken ({how}); put it back, or take the image again"
+        ))
     };
     if !metadata.is_file() {
         return Err(changed("it is no regular file any more".into()));

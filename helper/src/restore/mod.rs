@@ -27,6 +27,7 @@ use crate::image::read::Image;
 use crate::say;
 use hotfork_abi::restore::MapOperation;
 use refusal::{Reason, Refusal};
+pub use scaffold::denies_write_execute;
 use space::Space;
 use start::Start;
 use std::ffi::OsString;
@@ -114,4 +115,26 @@ fn open_times(path: &Path) -> Result<File, Refusal> {
             format!("--times {}: cannot be opened: {error}; name a file that can be written", path.display()),
         ),
     })
+}
+
+/// Everything that a restore asks, all answers, and the pages besides: for `check`.
+pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
+    let mut findings = vec![("operations".to_owned(), check_operations(image))];
+    for (name, question) in fit::QUESTIONS {
+        findings.push((name.to_owned(), question(image)));
+    }
+    let mut files_fit = true;
+    for file in &image.manifest.files {
+        if let Err(refusal) = mapped_files::open(file) {
+            files_fit = false;
+            findings.push(("mapped files".to_owned(), Err(refusal)));
+        }
+    }
+    if files_fit {
+        findings.push(("mapped files".to_owned(), Ok(())));
+    }
+    let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &[], copy)).map(|_| ());
+    findings.push(("address range".to_owned(), space));
+    findings.push(("pages".to_owned(), image.verify_pages().map_err(Refusal::from)));
+    findings
 }

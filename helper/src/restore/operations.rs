@@ -168,8 +168,11 @@ mod tests {
 
     #[test]
     fn occupied_ranges_are_merged() {
-        let operations =
-            [operation(OP_ANONYMOUS, 0x5000, 3), operation(OP_ANONYMOUS, 0x1000, 3), operation(OP_PRIVATE_FILE, 0x2000, 3)];
+        let operations = [
+            operation(OP_ANONYMOUS, 0x5000, 3),
+            operation(OP_ANONYMOUS, 0x1000, 3),
+            operation(OP_PRIVATE_FILE, 0x2000, 3),
+        ];
         assert_eq!(occupied(&operations), [0x1000..0x3000, 0x5000..0x6000]);
         assert_eq!(mapping_bound(&operations), 6);
         assert_eq!(mapping_pieces(&operations), 3);

@@ -7,7 +7,7 @@ use crate::image::read::Image;
 use hotfork_abi::restore::*;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, getpid, geteuid, unlinkat};
+use nix::unistd::{UnlinkatFlags, geteuid, getpid, unlinkat};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;

@@ -135,9 +135,7 @@ pub fn build(
             let (size, flags) = (pages(size as u64) as usize, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED);
             // SAFETY: the tail's mapping was given up by its owner and is at least this long; the pages that
             // it replaces are the ones that `Layout` keeps for the operations.
-            let moved = unsafe {
-                libc::mremap(from.as_ptr(), size, size, flags, hole.add(layout.operations as usize))
-            };
+            let moved = unsafe { libc::mremap(from.as_ptr(), size, size, flags, hole.add(layout.operations as usize)) };
             if moved == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
@@ -177,8 +175,16 @@ mod tests {
     #[test]
     fn parts_do_not_overlap_and_begin_on_pages() {
         let layout = Layout::new(5000, 8 * PAGE, 1000, 100, 320);
-        let parts =
-            [0, layout.environment, layout.host, layout.scaffold, layout.operations, layout.files, layout.auxv, layout.end];
+        let parts = [
+            0,
+            layout.environment,
+            layout.host,
+            layout.scaffold,
+            layout.operations,
+            layout.files,
+            layout.auxv,
+            layout.end,
+        ];
         assert!(parts.is_sorted_by(|a, b| a < b), "{layout:?}");
         assert!(parts.iter().all(|part| part % PAGE == 0), "{layout:?}");
         assert_eq!(layout.scaffold - layout.host, 8 * PAGE);

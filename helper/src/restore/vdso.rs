@@ -49,21 +49,23 @@ impl HostVdso {
         mappings.push((base, maps[vdso].end));
         mappings.sort_unstable();
         if mappings.len() > HOST_MAPPINGS {
-            return Err(Refusal::unfit_host("this kernel's vdso has more parts than hotfork knows; report its version"));
+            return Err(Refusal::unfit_host(
+                "this kernel's vdso has more parts than hotfork knows; report its version",
+            ));
         }
         // SAFETY: the kernel maps [start, end) readable for the life of the process, and nothing writes to it.
         let bytes = unsafe { std::slice::from_raw_parts(base as *const u8, (maps[vdso].end - base) as usize) };
-        let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(bytes)
-            .map_err(|error| Refusal::unfit_host(format!("this kernel's vdso cannot be read: {error}; report its version")))?;
+        let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(bytes).map_err(|error| {
+            Refusal::unfit_host(format!("this kernel's vdso cannot be read: {error}; report its version"))
+        })?;
         let symbols = elf
             .dynamic_symbols()
             .filter(|symbol| symbol.is_definition() && symbol.address() < bytes.len() as u64)
             .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address())))
             .collect();
         // SAFETY: sets the protection that the mapping has; a sealed one answers EPERM, none is changed.
-        let probe = unsafe {
-            libc::mprotect(base as *mut libc::c_void, bytes.len(), libc::PROT_READ | libc::PROT_EXEC)
-        };
+        let probe =
+            unsafe { libc::mprotect(base as *mut libc::c_void, bytes.len(), libc::PROT_READ | libc::PROT_EXEC) };
         Ok(Self { mappings, base, symbols, sealed: probe != 0 })
     }
 
@@ -78,7 +80,8 @@ impl HostVdso {
     /// The moves that bring its first mapping to `to`, all the same distance.
     pub fn moves(&self, to: u64) -> Vec<HostMapping> {
         let first = self.start();
-        let moved = |&(start, end): &(u64, u64)| HostMapping { from: start, to: to + (start - first), length: end - start };
+        let moved =
+            |&(start, end): &(u64, u64)| HostMapping { from: start, to: to + (start - first), length: end - start };
         self.mappings.iter().map(moved).collect()
     }
 

@@ -1,4 +1,16 @@
-//! x
+//! `hotfork inspect`
+
 use crate::cli::InspectArgs;
 use crate::exit::Failure;
-pub fn run(_args: &InspectArgs) -> Result<i32, Failure> { Ok(0) }
+use crate::image::describe;
+use crate::image::read::Image;
+
+pub fn run(args: &InspectArgs) -> Result<i32, Failure> {
+    let image = Image::open(&args.file, args.trust_owner)?;
+    if args.json {
+        println!("{}", describe::json(&image));
+    } else {
+        print!("{}", describe::text(&image));
+    }
+    Ok(0)
+}

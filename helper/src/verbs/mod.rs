@@ -14,7 +14,7 @@ use crate::restore::start::Start;
 /// Carries out one verb; its value is the exit status.
 pub fn run(verb: Verb, start: Start) -> Result<i32, Failure> {
     match verb {
-        Verb::Run(args) => run::run(args),
+        Verb::Run(args) => run::run(args, start),
         Verb::Snapshot(args) => snapshot::run(args),
         Verb::Restore(args) => restore::run(args, start),
         Verb::Inspect(args) => inspect::run(&args),

@@ -85,7 +85,8 @@ fn carried() -> Vec<OwnedFd> {
     let mut temporary = File::open(&path).unwrap();
     temporary.seek(SeekFrom::Start(10)).unwrap();
     let scratch = Scratch::new("carried");
-    let mut deleted = File::options().read(true).write(true).create(true).truncate(true).open(scratch.0.join("x")).unwrap();
+    let mut deleted =
+        File::options().read(true).write(true).create(true).truncate(true).open(scratch.0.join("x")).unwrap();
     deleted.write_all(b"written").unwrap();
     let reader = File::open(scratch.0.join("x")).unwrap();
     drop(scratch);

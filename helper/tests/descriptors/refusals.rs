@@ -21,6 +21,7 @@ pub static TRIALS: &[Trial] = &[
     Trial { name: "epoll", run: epoll },
     Trial { name: "children", run: children },
     Trial { name: "early", run: early },
+    Trial { name: "misplaced", run: misplaced },
 ];
 
 /// The line for one descriptor alone, the same with and without the look before the freeze.
@@ -103,13 +104,8 @@ fn locks() {
     let scratch = Scratch::new("locks");
     let path = scratch.0.join("write.lock");
     let open = || File::options().append(true).create(true).open(&path).unwrap();
-    let all = libc::flock {
-        l_type: libc::F_WRLCK as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
+    let all =
+        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
     let line = |kind| format!("{} with a {kind} WRITE lock; release the lock before the capture", path.display());
     let file = open();
     fcntl(&file, FcntlArg::F_SETLK(&all)).unwrap();
@@ -137,6 +133,17 @@ fn anonymous() {
     let line = format!(
         "descriptor {} cannot be carried: a pipe in packet mode (O_DIRECT); close it before the capture",
         fds[0].as_raw_fd()
+    );
+    assert_eq!(failure.message, line);
+    let (reader, _writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_ASYNC)).unwrap();
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap();
+    let fds = [reader];
+    let failure = record_at_once(&fds).err().unwrap();
+    let line = format!(
+        "descriptor {} cannot be carried: {} with signal-driven I/O (O_ASYNC); close it before the capture",
+        fds[0].as_raw_fd(),
+        link.display()
     );
     assert_eq!(failure.message, line);
 }
@@ -171,8 +178,7 @@ fn children_that_run() {
 
 fn children() {
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let line =
-        format!("the JVM has running child processes: {} (cat); let them end before the capture", child.id());
+    let line = format!("the JVM has running child processes: {} (cat); let them end before the capture", child.id());
     let mut recorder = Recorder::new(std::process::id() as i32, &[], Vec::new()).unwrap();
     for outcome in [recorder.preflight(), record_at_once(&[]).map(drop)] {
         let failure = outcome.unwrap_err();
@@ -202,4 +208,21 @@ fn early() {
     assert!(failure.message.starts_with(&format!("descriptor {} cannot be carried: a UDP socket", numbers[0])));
     let rest = format!(" (nor can {}: an inotify instance with 0 watches)", numbers[1]);
     assert!(failure.message.ends_with(&rest), "{failure}");
+}
+
+#[test]
+fn a_file_of_the_jvm_in_the_place_of_stdin() {
+    try_alone(&TRIALS[7]);
+}
+
+fn misplaced() {
+    nix::unistd::close(0).unwrap();
+    let set = nix::sys::eventfd::EventFd::new().unwrap();
+    let fds = [OwnedFd::from(set)];
+    assert_eq!(fds[0].as_raw_fd(), 0);
+    let line = "descriptor 0 cannot be carried: anon_inode:[eventfd] stands where stdin, stdout or stderr should be; \
+                start the JVM with 0, 1 and 2 open, /dev/null will do";
+    for outcome in [record_these(&fds), record_at_once(&fds)] {
+        assert_eq!(outcome.err().unwrap().message, line);
+    }
 }

@@ -99,7 +99,7 @@ fn check_moved(instance: Instance) {
     let port = listeners[0].local_addr().unwrap().port();
     assert_ne!(port, 0);
     assert_eq!(listeners[1].local_addr().unwrap().port(), port);
-    let line = |ip| format!("hotfork: listening on {ip}:{port} (was {old})");
+    let line = |ip| format!("listening on {ip}:{port} (was {old})");
     assert_eq!(instance.lines, [line("127.0.0.1"), line("127.0.0.2")]);
 }
 
@@ -187,10 +187,9 @@ fn check_unix(instance: Instance) {
     // While somebody listens there, the name is not taken.
     let number = instance.fds[0].as_raw_fd();
     let room = make_room(&instance.table).unwrap();
-    let _listening: Vec<_> =
-        instance.fds.into_iter().map(|fd| lift(fd, room).unwrap()).collect();
+    let _listening: Vec<_> = instance.fds.into_iter().map(|fd| lift(fd, room).unwrap()).collect();
     let failure = rebuild_again(&instance.table).unwrap_err();
-    
+
     let line = format!(
         "cannot rebuild descriptor {number}: cannot listen on {}: Address already in use; \
          stop whoever has it, or remove what is there",

@@ -48,7 +48,7 @@ impl<'a> Listeners<'a> {
             let port = bound_port(&socket).map_err(|error| what.failed(error))?;
             self.chosen.insert(old, port);
             wanted.set_port(port);
-            let line = format!("hotfork: listening on {} (was {old})", shown(wanted));
+            let line = format!("listening on {} (was {old})", shown(wanted));
             if !self.lines.contains(&line) {
                 self.lines.push(line);
             }
@@ -90,8 +90,12 @@ pub(super) fn cannot_listen(what: &Subject, wanted: SocketAddr, movable: Option<
             format!("stop whoever has the port, or choose another one with --listen {old}=NEW (0: the kernel chooses)")
         }
         (Errno::EADDRINUSE, None) => "stop whoever has the port".to_owned(),
-        (Errno::EADDRNOTAVAIL, _) => "this host does not have that address: restore where it is, or capture with a wildcard address".to_owned(),
-        (Errno::EACCES, Some(old)) => format!("allow this user the port, or choose another one with --listen {old}=NEW"),
+        (Errno::EADDRNOTAVAIL, _) => {
+            "this host does not have that address: restore where it is, or capture with a wildcard address".to_owned()
+        }
+        (Errno::EACCES, Some(old)) => {
+            format!("allow this user the port, or choose another one with --listen {old}=NEW")
+        }
         _ => "the image needs this address".to_owned(),
     };
     what.fail(ExitCode::HostResource, format_args!("cannot listen on {}: {}; {remedy}", shown(wanted), error.desc()))
@@ -117,10 +121,13 @@ pub(super) fn unix(what: &Subject, address: &[u8], socket_type: i32, backlog: i3
         Ok(()) => {}
         Err(Errno::EADDRINUSE) if is_left_over(&bound_to, address, socket_type) => {
             // Nobody answers there: a listener that ended has left its name behind.
-            nix::unistd::unlink(Path::new(OsStr::from_bytes(address))).map_err(|error| failed(error, "remove the file"))?;
+            nix::unistd::unlink(Path::new(OsStr::from_bytes(address)))
+                .map_err(|error| failed(error, "remove the file"))?;
             bind(socket.as_raw_fd(), &bound_to).map_err(|error| failed(error, any))?;
         }
-        Err(Errno::EADDRINUSE) => return Err(failed(Errno::EADDRINUSE, "stop whoever has it, or remove what is there")),
+        Err(Errno::EADDRINUSE) => {
+            return Err(failed(Errno::EADDRINUSE, "stop whoever has it, or remove what is there"));
+        }
         Err(error) => return Err(failed(error, "its directory must exist and be writable")),
     }
     listen(&socket, backlog_of(backlog)).map_err(|error| failed(error, any))?;

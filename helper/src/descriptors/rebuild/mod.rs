@@ -126,7 +126,9 @@ fn check(table: &Descriptors) -> Result<(), Failure> {
     for description in &table.descriptions {
         match &description.kind {
             Kind::Standard { number } if !(0..=2).contains(number) => return damaged(format!("standard {number}")),
-            Kind::PipeEnd { pipe, .. } if *pipe as usize >= table.pipes.len() => return damaged(format!("pipe {pipe}")),
+            Kind::PipeEnd { pipe, .. } if *pipe as usize >= table.pipes.len() => {
+                return damaged(format!("pipe {pipe}"));
+            }
             Kind::Carried { content, .. } if *content as usize >= table.contents.len() => {
                 return damaged(format!("content {content}"));
             }

@@ -40,7 +40,8 @@ impl<'a> Pipes<'a> {
 }
 
 fn make(what: &Subject, recorded: &Pipe) -> Result<Ends, Failure> {
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|error| what.failed(error))?;
+    let (reader, writer) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|error| what.failed(error))?;
     let capacity = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).map_err(|error| what.failed(error))?;
     if capacity != recorded.capacity {
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(recorded.capacity)).map_err(|error| {
@@ -57,7 +58,10 @@ fn make(what: &Subject, recorded: &Pipe) -> Result<Ends, Failure> {
         match nix::unistd::write(&writer, rest) {
             Ok(count) => rest = &rest[count..],
             Err(Errno::EAGAIN) => {
-                let why = format!("a pipe of size {capacity} has no room for {} more bytes; take the image again", rest.len());
+                let why = format!(
+                    "a pipe of size {capacity} has no room for {} more bytes; take the image again",
+                    rest.len()
+                );
                 return Err(what.fail(ExitCode::HostResource, why));
             }
             Err(error) => return Err(what.failed(error)),

@@ -17,7 +17,8 @@ pub fn occupy_standard() -> Result<(), Failure> {
             continue;
         }
         let null = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(|error| {
-            let message = format!("descriptor {number} is closed and cannot become /dev/null: {error}; start with it open");
+            let message =
+                format!("descriptor {number} is closed and cannot become /dev/null: {error}; start with it open");
             Failure::new(ExitCode::HostResource, message)
         })?;
         // The lowest free number is this one; std set close-on-exec, which does not befit it.

@@ -27,7 +27,9 @@ pub(super) fn make(what: &Subject) -> Result<OwnedFd, Failure> {
             let pair = sys::socket_pair(libc::AF_UNIX, socket_type | nonblock).map_err(|error| what.failed(error))?;
             Ok(pair.0)
         }
-        Kind::FreshSocket { family: libc::AF_UNIX, socket_type, .. } => new(what, libc::AF_UNIX, socket_type | nonblock, 0),
+        Kind::FreshSocket { family: libc::AF_UNIX, socket_type, .. } => {
+            new(what, libc::AF_UNIX, socket_type | nonblock, 0)
+        }
         Kind::FreshSocket { family: recorded, bound, v6only, options, .. } => {
             let socket = internet(what, *recorded, *v6only, options)?;
             if let Some(address) = bound {
@@ -61,8 +63,14 @@ pub(super) fn internet(what: &Subject, family: i32, v6only: bool, options: &Sock
     Ok(socket)
 }
 
-pub(super) fn bind_to(what: &Subject, socket: &OwnedFd, address: SocketAddr, movable: Option<u16>) -> Result<(), Failure> {
-    bind(socket.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|error| cannot_listen(what, address, movable, error))
+pub(super) fn bind_to(
+    what: &Subject,
+    socket: &OwnedFd,
+    address: SocketAddr,
+    movable: Option<u16>,
+) -> Result<(), Failure> {
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
+        .map_err(|error| cannot_listen(what, address, movable, error))
 }
 
 pub(super) fn parse(what: &Subject, address: &str) -> Result<SocketAddr, Failure> {

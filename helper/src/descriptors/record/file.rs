@@ -1,9 +1,9 @@
 //! Files with a path: which are opened again, which go into the image, which are refused.
 
+use super::contents::COPY_AT_MOST;
 use super::failed;
 use super::refusal::Refusal;
 use super::seen::Seen;
-use super::contents::COPY_AT_MOST;
 use crate::descriptors::class::Class;
 use crate::exit::Failure;
 use nix::sys::stat::{major, minor, stat};
@@ -40,8 +40,10 @@ impl Places {
         Ok(Self { pid, cwd, temporary })
     }
 
+    /// A Java runtime that lies there is no temporary file: it is compared with the image as a whole.
     fn is_temporary(&self, path: &Path) -> bool {
-        self.temporary.iter().any(|directory| path.starts_with(directory))
+        let of_runtime = |path: &Path| path.ancestors().any(|home| home.join("lib/server/libjvm.so").exists());
+        self.temporary.iter().any(|directory| path.starts_with(directory)) && !of_runtime(path)
     }
 }
 
@@ -49,7 +51,10 @@ impl Places {
 pub enum Verdict {
     Regular(PathBuf),
     /// `copy`: the JVM may go on writing to it, so it is read while the JVM is frozen.
-    Carried { path: PathBuf, copy: bool },
+    Carried {
+        path: PathBuf,
+        copy: bool,
+    },
     Directory(PathBuf),
     Device(PathBuf),
     PerfData,
@@ -134,7 +139,9 @@ fn proc_file(seen: &Seen, places: &Places) -> Result<Verdict, Refusal> {
     let first = parts.next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
     let rest = parts.as_path();
     match first.parse::<i32>() {
-        Ok(pid) if pid == places.pid && !rest.starts_with("task") => Ok(Verdict::Regular(Path::new("/proc/self").join(rest))),
+        Ok(pid) if pid == places.pid && !rest.starts_with("task") => {
+            Ok(Verdict::Regular(Path::new("/proc/self").join(rest)))
+        }
         Ok(_) => Err(Refusal::close(format!("{name}, which speaks of one process or thread"))),
         Err(_) => Ok(Verdict::Regular(seen.link.clone())),
     }
@@ -163,4 +170,37 @@ fn is_perf_data(seen: &Seen) -> bool {
     seen.class == Class::Regular
         && path.file_name().is_some_and(digits)
         && directory.is_some_and(|name| name.as_bytes().starts_with(b"hsperfdata_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_runtime_in_the_temporary_directory_is_not_temporary() {
+        let home = std::env::temp_dir().join(format!("hotfork-runtime-{}", std::process::id()));
+        fs::create_dir_all(home.join("lib/server")).unwrap();
+        let places = Places { pid: 1, cwd: "/".into(), temporary: vec![std::env::temp_dir()] };
+        let before = places.is_temporary(&home.join("lib/modules"));
+        fs::write(home.join("lib/server/libjvm.so"), b"").unwrap();
+        let after = places.is_temporary(&home.join("lib/modules"));
+        fs::remove_dir_all(&home).unwrap();
+        assert!(before && !after);
+        assert!(places.is_temporary(&std::env::temp_dir().join("libzstd.so")));
+        assert!(!places.is_temporary(Path::new("/etc/passwd")));
+    }
+
+    #[test]
+    fn the_performance_file_is_known_by_its_name() {
+        let stat = stat("/proc/version").unwrap();
+        let seen = |link: &str| {
+            let class = Class::Regular;
+            is_perf_data(&Seen { number: 3, link: link.into(), stat, class, info: Default::default() })
+        };
+        assert!(seen("/tmp/hsperfdata_root/4711"));
+        assert!(seen("/tmp/hsperfdata_root/4711 (deleted)"));
+        assert!(!seen("/tmp/hsperfdata_root/x4711"));
+        assert!(!seen("/tmp/hsperfdata/4711"));
+    }
 }

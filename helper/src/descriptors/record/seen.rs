@@ -55,7 +55,8 @@ impl View {
     pub fn of(pid: i32) -> Result<Self, Failure> {
         let path = format!("/proc/{pid}/fdinfo");
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let fdinfo = nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| failed(&path, error.desc()))?;
+        let fdinfo =
+            nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| failed(&path, error.desc()))?;
         Ok(Self { pid, fdinfo, buffer: vec![0; 16 * 1024] })
     }
 
@@ -87,8 +88,14 @@ impl View {
     pub fn look(&mut self, number: i32, duplicate: &OwnedFd) -> Result<Seen, Failure> {
         let pid = self.pid;
         let mut look = || {
-            let link = readlink(format!("/proc/self/fd/{}", duplicate.as_raw_fd()).as_str())?;
-            Ok((link, fstat(duplicate)?, self.fdinfo(number)?))
+            let stat = fstat(duplicate)?;
+            // The links of sockets say nothing that is not known, and there may be thousands.
+            let link = if stat.st_mode & libc::S_IFMT == libc::S_IFSOCK {
+                format!("socket:[{}]", stat.st_ino).into()
+            } else {
+                readlink(format!("/proc/self/fd/{}", duplicate.as_raw_fd()).as_str())?
+            };
+            Ok((link, stat, self.fdinfo(number)?))
         };
         let (link, stat, text) =
             look().map_err(|error: Errno| failed(format_args!("descriptor {number}"), error.desc()))?;
@@ -106,11 +113,12 @@ impl View {
         let file = openat(&self.fdinfo, number.to_string().as_str(), flags, Mode::empty())?;
         let mut text = Vec::new();
         loop {
-            match nix::unistd::read(&file, &mut self.buffer)? {
-                0 => break,
-                count => text.extend_from_slice(&self.buffer[..count]),
+            let count = nix::unistd::read(&file, &mut self.buffer)?;
+            text.extend_from_slice(&self.buffer[..count]);
+            // The kernel writes the whole of it before the first read: a short one is the last.
+            if count < self.buffer.len() {
+                return Ok(String::from_utf8_lossy(&text).into_owned());
             }
         }
-        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     fn a_flip_leaves_the_flags_as_they_were() {
         let one = File::open("/dev/null").unwrap();
         let before = fcntl(&one, FcntlArg::F_GETFL);
-        same_by_flip(&one, &one.try_clone().unwrap()).unwrap();
+        same_by_flip(&one, one.try_clone().unwrap()).unwrap();
         assert_eq!(fcntl(&one, FcntlArg::F_GETFL), before);
     }
 }

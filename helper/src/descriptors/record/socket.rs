@@ -42,24 +42,25 @@ struct Tcp<'a> {
 
 impl Tcp<'_> {
     fn record(&self, listens: bool) -> Result<Kind, Refusal> {
-        let options = self.defaults.set_on(self.socket, self.family, listens);
+        let family = self.family;
+        let (socket_type, protocol) = (libc::SOCK_STREAM, libc::IPPROTO_TCP);
         let mut info = [0; size_of::<libc::tcp_info>()];
         sys::socket_option(self.socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info).map_err(unreadable)?;
-        let (socket_type, protocol) = (libc::SOCK_STREAM, libc::IPPROTO_TCP);
+        let state = info[std::mem::offset_of!(libc::tcp_info, tcpi_state)];
+        let connected = !listens && (state != TCP_CLOSE || is_shut_down(self.socket)?);
+        let options = self.defaults.set_on(self.socket, family, connected);
+        if connected {
+            return Ok(Kind::DeadSocket { family, socket_type, protocol, options });
+        }
+        let (address, v6only) = (self.address()?, self.v6only()?);
         if listens {
             // Of a listening socket tcp_info tells the backlog here.
             let at = std::mem::offset_of!(libc::tcp_info, tcpi_sacked);
             let backlog = i32::from_ne_bytes(info[at..at + 4].try_into().unwrap_or_default());
-            let address = self.address()?.to_string();
-            return Ok(Kind::TcpListener { address, v6only: self.v6only()?, options, backlog });
+            return Ok(Kind::TcpListener { address: address.to_string(), v6only, options, backlog });
         }
-        let state = info[std::mem::offset_of!(libc::tcp_info, tcpi_state)];
-        if state != TCP_CLOSE || is_shut_down(self.socket)? {
-            return Ok(Kind::DeadSocket { family: self.family, socket_type, protocol, options });
-        }
-        let address = self.address()?;
         let bound = (address.port() != 0 || !address.ip().is_unspecified()).then(|| address.to_string());
-        Ok(Kind::FreshSocket { family: self.family, socket_type, protocol, bound, v6only: self.v6only()?, options })
+        Ok(Kind::FreshSocket { family, socket_type, protocol, bound, v6only, options })
     }
 
     fn v6only(&self) -> Result<bool, Refusal> {

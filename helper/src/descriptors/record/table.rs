@@ -33,7 +33,9 @@ pub fn refuse_kind(class: &Class, seen: &Seen) -> Result<(), Refusal> {
         Class::Anonymous(name) => Err(match (name.as_str(), seen.info.pid) {
             ("inotify", _) => Refusal::close(format!("an inotify instance with {} watches", seen.info.inotify_watches)),
             ("pidfd", Some(pid)) => Refusal::close(format!("a pidfd of process {pid}")),
-            ("io_uring", _) => Refusal::new("an io_uring", "use epoll or NIO instead (Netty: choose another transport)"),
+            ("io_uring", _) => {
+                Refusal::new("an io_uring", "use epoll or NIO instead (Netty: choose another transport)")
+            }
             ("userfaultfd" | "signalfd" | "pidfd", _) => Refusal::close(format!("a {name}")),
             ("perf_event", _) => Refusal::close("a perf event"),
             _ => Refusal::close(format!("a descriptor of kind {name}")),
@@ -51,7 +53,8 @@ pub fn build(
     defaults: &Defaults,
 ) -> Result<Recorded, Failure> {
     let groups = sharing::descriptions(table, comparison)?;
-    let mut builder = Builder { table, places, defaults, pipes: Pipes::default(), carried: Vec::new(), inodes: Vec::new() };
+    let mut builder =
+        Builder { table, places, defaults, pipes: Pipes::default(), carried: Vec::new(), inodes: Vec::new() };
     let mut refusals = Refusals::default();
     let mut numbers = Vec::with_capacity(table.len());
     let mut descriptions = Vec::with_capacity(groups.len());
@@ -73,7 +76,8 @@ pub fn build(
     }
     refusals.into_result()?;
     numbers.sort_unstable_by_key(|number| number.fd);
-    let contents = builder.carried.iter().map(|carried| CarriedContent { offset: 0, length: carried.length() }).collect();
+    let contents =
+        builder.carried.iter().map(|carried| CarriedContent { offset: 0, length: carried.length() }).collect();
     let descriptors = Descriptors { numbers, descriptions, pipes: builder.pipes.pipes, contents };
     Ok(Recorded { descriptors, contents: builder.carried })
 }
@@ -113,6 +117,9 @@ impl Builder<'_> {
 
     fn kind(&mut self, seen: &Seen, duplicate: &OwnedFd) -> Result<Kind, Refusal> {
         refuse_kind(&seen.class, seen)?;
+        if seen.info.flags & libc::O_ASYNC != 0 {
+            return Err(Refusal::close(format!("{} with signal-driven I/O (O_ASYNC)", seen.link.display())));
+        }
         match &seen.class {
             class if is_file(class) => self.file(seen, duplicate),
             Class::Pipe => self.pipes.record(seen, duplicate),
@@ -179,8 +186,7 @@ impl Builder<'_> {
 
     /// An entry lives as long as its description, which may have lost the number that the entry names.
     fn epoll(&self, seen: &Seen) -> Result<Kind, Refusal> {
-        let inodes: HashMap<i32, u64> =
-            self.table.iter().map(|(seen, _)| (seen.number, seen.stat.st_ino)).collect();
+        let inodes: HashMap<i32, u64> = self.table.iter().map(|(seen, _)| (seen.number, seen.stat.st_ino)).collect();
         let mut entries = Vec::with_capacity(seen.info.targets.len());
         for target in &seen.info.targets {
             let inode = inodes.get(&target.fd);

@@ -1,0 +1,82 @@
+//! Finishes an image whose pages are already in the file: tables behind them, header last.
+
+use super::checksum;
+use super::format::{FORMAT_VERSION, Header, MAGIC, PAGES_START};
+use super::manifest::Manifest;
+use super::temporary::Temporary;
+use crate::exit::{ExitCode, Failure};
+use hotfork_abi::restore::MapOperation;
+use hotfork_abi::{ABI_VERSION, PAGE, Plain};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Says that an image could not be written, and what to do.
+pub fn failed(image: &Path, what: &str, error: &io::Error) -> Failure {
+    let remedy = match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "make room there, or name another --image",
+        Some(libc::EFBIG) => "raise the limit of file sizes (ulimit -f), or name another --image",
+        _ => "look at the disk, or name another --image",
+    };
+    Failure::new(ExitCode::SaveFailed, format!("cannot write image {}: {what}: {error}; {remedy}", image.display()))
+}
+
+/// Reserves the room for the pages, so that a full disk shows before the work is done.
+pub fn reserve(temporary: &Temporary, length: u64) -> Result<(), Failure> {
+    match nix::fcntl::posix_fallocate(temporary.file(), 0, length as i64) {
+        // A file system that cannot reserve shows a full disk later.
+        Ok(()) | Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EINVAL) => Ok(()),
+        Err(errno) => Err(failed(temporary.image(), "cannot reserve its space", &errno.into())),
+    }
+}
+
+/// Writes everything but the pages, which end at `pages_end`, and puts the image in its place. Its size.
+pub fn finish(
+    temporary: Temporary,
+    pages_end: u64,
+    operations: &[MapOperation],
+    manifest: &Manifest,
+) -> Result<u64, Failure> {
+    let image = temporary.image().to_path_buf();
+    let fail = |what: &'static str| move |error: io::Error| (what, error);
+    let result = (|| {
+        let file = temporary.file();
+        let pages_length = pages_end - PAGES_START;
+        let chunks =
+            checksum::chunk_digests(file, PAGES_START, pages_length).map_err(fail("cannot read its pages back"))?;
+        let manifest =
+            postcard::to_stdvec(manifest).map_err(|error| ("cannot lay out its manifest", io::Error::other(error)))?;
+        let mut tail = Plain::slice_bytes(operations).to_vec();
+        let manifest_offset = pages_end + tail.len() as u64;
+        tail.extend_from_slice(&manifest);
+        let chunks_offset = pages_end + tail.len() as u64;
+        tail.extend(chunks.iter().flatten());
+        let mut header = Header {
+            magic: MAGIC,
+            format_version: FORMAT_VERSION,
+            abi_version: ABI_VERSION,
+            digest: [0; 32],
+            file_length: pages_end + tail.len() as u64,
+            pages_offset: PAGES_START,
+            pages_length,
+            operations_offset: pages_end,
+            operation_count: operations.len() as u64,
+            manifest_offset,
+            manifest_length: manifest.len() as u64,
+            chunks_offset,
+            chunk_count: chunks.len() as u64,
+        };
+        header.digest = checksum::of_header_and_tail(&header, &tail);
+        let mut first = header.as_bytes().to_vec();
+        first.resize(PAGE as usize, 0);
+        file.write_all_at(&tail, pages_end).map_err(fail("cannot write its tables"))?;
+        file.set_len(header.file_length).map_err(fail("cannot set its length"))?;
+        // An unfinished file must never look like an image, so all else is on the disk before its header.
+        file.sync_data().map_err(fail("cannot sync it"))?;
+        file.write_all_at(&first, 0).map_err(fail("cannot write its header"))?;
+        Ok(header.file_length)
+    })();
+    let length = result.map_err(|(what, error): (&str, io::Error)| failed(&image, what, &error))?;
+    temporary.commit().map_err(|error| failed(&image, "cannot sync and rename it", &error))?;
+    Ok(length)
+}

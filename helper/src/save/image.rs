@@ -1,0 +1,244 @@
+//! From a template to an image file.
+
+use super::areas::{self, Context};
+use super::captured::{self, Captured};
+use super::entry;
+use super::kinds::{Counts, Kinds};
+use super::operations::{self, Plan};
+use super::pages;
+use super::template::{Template, TemplateError};
+use crate::descriptors::Recorded;
+use crate::exit::{ExitCode, Failure};
+use crate::host;
+use crate::identity::command::Command;
+use crate::identity::files;
+use crate::image::format::PAGES_START;
+use crate::image::manifest::{Entry, Jdk, Manifest, Taken, Thread};
+use crate::image::temporary::Temporary;
+use crate::image::write;
+use crate::proc::maps::Mapping;
+use crate::proc::pagemap::Pagemap;
+use crate::proc::smaps::{self, DetailedMapping};
+use crate::proc::{ProcError, Process};
+use crate::report::Saved;
+use hotfork_abi::PAGE;
+use hotfork_abi::capture::Begin;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What is known of the JVM besides its template.
+pub struct Facts<'a> {
+    pub process: Process,
+    pub begin: &'a Begin,
+    /// Root directory of the JVM, from here.
+    pub root: PathBuf,
+    pub command: Command,
+    pub maps_before: &'a [Mapping],
+    pub temporary_directories: &'a [PathBuf],
+    pub uid: u32,
+    pub stopped: u64,
+}
+
+/// Batches between two words about progress.
+const PROGRESS_EVERY: usize = 8;
+
+/// Writes the image and ends the template as early as possible: until then the JVM pays for pages that it changes.
+pub fn save(
+    template: Template,
+    facts: Facts,
+    mut recorded: Recorded,
+    temporary: Temporary,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Saved, Failure> {
+    let image = temporary.image().to_path_buf();
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::new(ExitCode::SaveFailed, format!("cannot save image {}: {why}; the JVM goes on", image.display()))
+    };
+    let process = template.process();
+    let captured = Captured::read(&template).map_err(|error| failed(&error))?;
+    let mappings = process.parse("smaps", smaps::parse).map_err(|error| failed(&error))?;
+    refuse_missing(&mappings, &facts).map_err(|problem| match problem {
+        Missing::Unknown(error) => failed(&error),
+        Missing::Refused(failure) => failure,
+    })?;
+    let (plan, counts) = plan(&template, &captured, &mappings, &facts).map_err(|error| failed(&error))?;
+    let mut pages_end = plan.pages_end;
+    for (place, contents) in recorded.descriptors.contents.iter_mut().zip(&recorded.contents) {
+        place.offset = pages_end;
+        pages_end += contents.length().next_multiple_of(PAGE);
+    }
+    write::reserve(&temporary, pages_end)?;
+    write_pages(&template, &plan, &temporary, progress).map_err(|error| match error.errno() {
+        Some(errno) if errno != libc::EFAULT => {
+            write::failed(&image, "the template cannot write its pages", &io::Error::from_raw_os_error(errno))
+        }
+        _ => failed(&error),
+    })?;
+    let entry = entry::describe(&template, &captured, &mappings, facts.maps_before, plan.perf_operation)
+        .map_err(|error| failed(&error))?;
+    template.end().map_err(|error| failed(&error))?;
+
+    for (place, contents) in recorded.descriptors.contents.iter().zip(&recorded.contents) {
+        contents.write_to(temporary.file(), place.offset)?;
+    }
+    let manifest = manifest(&facts, &captured, &plan, counts, recorded, entry).map_err(|why| failed(&why))?;
+    let size = write::finish(temporary, pages_end, &plan.operations, &manifest)?;
+    Ok(Saved {
+        hotfork_version: hotfork_abi::VERSION,
+        image,
+        size,
+        stopped_ns: facts.stopped,
+        saving_ns: 0,
+        pid: facts.process.0,
+        threads: captured.slots.len(),
+        mappings: plan.mapping_count,
+        descriptors: manifest.descriptors.numbers.len(),
+        pages: manifest.pages,
+    })
+}
+
+fn plan(
+    template: &Template,
+    captured: &Captured,
+    mappings: &[DetailedMapping],
+    facts: &Facts,
+) -> Result<(Plan, Counts), pages::PagesError> {
+    let anonymous =
+        mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.is_anonymous() && mapping.name.is_empty());
+    let anonymous: Vec<_> = anonymous.map(Mapping::range).collect();
+    let arenas = captured::arenas(&anonymous, template)?;
+    let java_home = captured.record.java_home.as_str();
+    let canonical = files::below(&facts.root, Path::new(java_home)).canonicalize();
+    // In a container the canonical path begins with the root as it is called here.
+    let java_home = match canonical {
+        Ok(path) if facts.process_shares_root() => path,
+        _ => PathBuf::from(java_home),
+    };
+    let stack_pointers = captured.stack_pointers();
+    let areas = areas::plan(
+        mappings,
+        &Context {
+            known: captured.known(),
+            perf: captured.record.perf,
+            stack_pointers: &stack_pointers,
+            java_home: &java_home,
+            agent: Path::new(facts.begin.agent.as_str()),
+            temporary: facts.temporary_directories,
+            arenas: &arenas,
+        },
+    );
+    let pagemap = Pagemap::open(template.process())?;
+    let kinds = Kinds::new(captured.known());
+    let mut counts = Counts::default();
+    let contents: Result<Vec<_>, _> =
+        areas.into_iter().map(|area| pages::select(area, template, &pagemap, &kinds, &mut counts)).collect();
+    Ok((operations::plan(&contents?, PAGES_START), counts))
+}
+
+fn write_pages(
+    template: &Template,
+    plan: &Plan,
+    temporary: &Temporary,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), TemplateError> {
+    let file: OwnedFd = temporary.file().try_clone().map_err(TemplateError::Scratch)?.into();
+    let total: u64 = plan.writes.iter().map(|range| range.length).sum();
+    let mut done = 0;
+    for ranges in plan.writes.chunks(PROGRESS_EVERY) {
+        template.write(&file, ranges)?;
+        done += ranges.iter().map(|range| range.length).sum::<u64>();
+        progress(done, total);
+    }
+    Ok(())
+}
+
+impl Facts<'_> {
+    /// Whether the JVM has the root directory that this process has.
+    fn process_shares_root(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        identity(&self.root).is_some_and(|root| identity(Path::new("/")) == Some(root))
+    }
+}
+
+enum Missing {
+    Unknown(ProcError),
+    Refused(Failure),
+}
+
+/// Memory under MADV_DONTFORK never reaches a template. Whether a mapping that is missing there is of that kind or was
+/// unmapped in the meantime, only the JVM's own smaps can tell.
+fn refuse_missing(template: &[DetailedMapping], facts: &Facts) -> Result<(), Missing> {
+    let covered = |mapping: &Mapping| {
+        let at = template.partition_point(|one| one.mapping.end <= mapping.start);
+        template.get(at).is_some_and(|one| one.mapping.start <= mapping.start)
+    };
+    let own = |mapping: &Mapping| mapping.inode == 0 && mapping.name.starts_with(b"[v");
+    if facts.maps_before.iter().all(|mapping| own(mapping) || covered(mapping) || mapping.protection() == 0) {
+        return Ok(());
+    }
+    let jvm = facts.process.parse("smaps", smaps::parse).map_err(Missing::Unknown)?;
+    let lost = jvm.iter().find(|one| one.flags.do_not_fork && one.mapping.protection() != 0 && !covered(&one.mapping));
+    match lost {
+        None => Ok(()),
+        Some(one) => Err(Missing::Refused(Failure::new(
+            ExitCode::Refused,
+            format!(
+                "cannot capture: {} at {:#x}-{:#x} is marked MADV_DONTFORK, so no copy of it can be had; \
+                 run without the library that marks it (RDMA and DPDK do)",
+                one.mapping.label(),
+                one.mapping.start,
+                one.mapping.end
+            ),
+        ))),
+    }
+}
+
+fn manifest(
+    facts: &Facts,
+    captured: &Captured,
+    plan: &Plan,
+    counts: Counts,
+    recorded: Recorded,
+    entry: Entry,
+) -> Result<Manifest, String> {
+    let record = &captured.record;
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let identity = facts.command.identity().map_err(|error| text(&error))?;
+    let files: Result<Vec<_>, _> = plan.files.iter().map(|path| files::describe(&facts.root, path)).collect();
+    let names = |name: [u8; 16]| String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned();
+    Ok(Manifest {
+        hotfork_version: hotfork_abi::VERSION.into(),
+        cwd: facts.command.cwd.clone(),
+        identity,
+        jdk: Jdk {
+            home: record.java_home.as_str().into(),
+            vm_name: record.vm_name.as_str().into(),
+            vm_version: record.vm_version.as_str().into(),
+            vm_vendor: record.vm_vendor.as_str().into(),
+            collector: record.collector.as_str().into(),
+        },
+        cpu: host::cpu_x86_64::read(),
+        taken: Taken {
+            host: nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .map_err(|error| text(&error))?,
+            kernel: host::kernel::release(),
+            pid: facts.begin.pid,
+            uid: facts.uid,
+            clocks: record.clocks.into(),
+            boot_id: host::kernel::read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            stopped: facts.stopped,
+        },
+        threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),
+        files: files.map_err(|error| text(&error))?,
+        descriptors: recorded.descriptors,
+        entry,
+        pages: counts.table(),
+        mapping_count: plan.mapping_count,
+        private_writable: plan.private_writable,
+        total_mapped: plan.total_mapped,
+        max_heap: captured.max_heap(),
+    })
+}

@@ -1,0 +1,122 @@
+//! Pages by kind, for `inspect` and the report.
+
+use super::areas::{Area, Source};
+use crate::image::manifest::PagesOfKind;
+use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_COLLECTOR, RANGE_JAVA_HEAP, RANGE_METASPACE};
+
+const NAMES: [&str; 7] = ["java heap", "metaspace", "code", "collector", "native", "stacks", "files"];
+const NATIVE: usize = 4;
+const STACKS: usize = 5;
+const FILES: usize = 6;
+
+/// Index into `NAMES`.
+pub type Kind = usize;
+
+/// Finds the kind of a page.
+pub struct Kinds {
+    known: Vec<KnownRange>,
+}
+
+impl Kinds {
+    pub fn new(known: &[KnownRange]) -> Self {
+        let mut known = known.to_vec();
+        known.sort_by_key(|range| range.address);
+        Self { known }
+    }
+
+    pub fn of(&self, area: &Area, page: u64) -> Kind {
+        if area.source != Source::Anonymous {
+            return match area.source {
+                // The CDS archive is a file, and metaspace.
+                Source::PrivateFile { .. } => self.known_kind(page).unwrap_or(FILES),
+                _ => FILES,
+            };
+        }
+        self.known_kind(page).unwrap_or(if area.stack { STACKS } else { NATIVE })
+    }
+
+    fn known_kind(&self, page: u64) -> Option<Kind> {
+        let range =
+            self.known.partition_point(|range| range.address <= page).checked_sub(1).map(|index| &self.known[index])?;
+        if page >= range.address + range.length {
+            return None;
+        }
+        match range.kind {
+            RANGE_JAVA_HEAP => Some(0),
+            RANGE_METASPACE => Some(1),
+            RANGE_CODE => Some(2),
+            RANGE_COLLECTOR => Some(3),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    in_image: [u64; NAMES.len()],
+    zero: [u64; NAMES.len()],
+}
+
+impl Counts {
+    pub fn in_image(&mut self, kind: Kind) {
+        self.in_image[kind] += 1;
+    }
+
+    pub fn zero(&mut self, kind: Kind) {
+        self.zero[kind] += 1;
+    }
+
+    pub fn table(&self) -> Vec<PagesOfKind> {
+        (0..NAMES.len())
+            .map(|kind| PagesOfKind { kind: NAMES[kind].into(), in_image: self.in_image[kind], zero: self.zero[kind] })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::smaps::VmFlags;
+
+    fn area(source: Source, stack: bool) -> Area {
+        Area {
+            start: 0,
+            end: 0x10000,
+            protection: 3,
+            flags: VmFlags::default(),
+            page_size: 4096,
+            source,
+            mapped_from_image: true,
+            holds_pages: true,
+            stack,
+            performance: false,
+        }
+    }
+
+    #[test]
+    fn known_ranges_come_first() {
+        let kinds = Kinds::new(&[
+            KnownRange { address: 0x8000, length: 0x1000, kind: RANGE_CODE, spare: 0 },
+            KnownRange { address: 0x1000, length: 0x2000, kind: RANGE_JAVA_HEAP, spare: 0 },
+        ]);
+        let plain = area(Source::Anonymous, false);
+        let name = |page| NAMES[kinds.of(&plain, page)];
+        assert_eq!(
+            [name(0), name(0x1000), name(0x2000), name(0x3000), name(0x8000)],
+            ["native", "java heap", "java heap", "native", "code"]
+        );
+        assert_eq!(NAMES[kinds.of(&area(Source::Anonymous, true), 0)], "stacks");
+        assert_eq!(NAMES[kinds.of(&area(Source::Carried, false), 0x1000)], "files");
+    }
+
+    #[test]
+    fn pages_are_counted() {
+        let mut counts = Counts::default();
+        counts.in_image(0);
+        counts.in_image(0);
+        counts.zero(NATIVE);
+        let table = counts.table();
+        assert_eq!((table[0].kind.as_str(), table[0].in_image), ("java heap", 2));
+        assert_eq!((table[4].kind.as_str(), table[4].zero), ("native", 1));
+    }
+}

@@ -1,0 +1,54 @@
+//! Saving: the helper's part of a capture.
+//!
+//! ```text
+//!  conversation  with the agent: what is refused, descriptors, the fork   (packets, preflight)
+//!  captured      what the template says about itself                      (template)
+//!  areas         what becomes of each mapping
+//!  pages         which pages go into the image
+//!  operations    the restorer's operations, and where pages lie in the file
+//!  image         pages written by the template, tables by us
+//! ```
+
+pub mod areas;
+mod captured;
+mod conversation;
+mod entry;
+mod image;
+pub mod kinds;
+mod libraries;
+pub mod operations;
+mod packets;
+mod pages;
+mod preflight;
+mod template;
+mod vdso;
+
+pub use packets::Packets;
+
+use crate::exit::Failure;
+use crate::report::{Report, Saved};
+use std::path::PathBuf;
+
+/// What whoever serves a capture adds to what the agent says.
+pub struct Options<'a> {
+    /// The image to write, in place of the agent's choice.
+    pub image: Option<PathBuf>,
+    /// Told how many bytes of how many are written.
+    pub progress: &'a mut dyn FnMut(u64, u64),
+}
+
+/// Serves one capture from the agent's greeting to the image in its place.
+pub fn serve(agent: &Packets, options: Options) -> Result<Saved, Failure> {
+    let mut image = options.image.clone();
+    let result = conversation::hold(agent, options, &mut image);
+    let (report, image) = match (&result, image) {
+        (Ok(saved), _) => (Report::Saved(saved.clone()), saved.image.clone()),
+        (Err(failure), Some(image)) => (Report::failed(&image, failure), image),
+        // Nobody said which image: there is no place for a report.
+        (Err(_), None) => return result,
+    };
+    if let Err(error) = report.write(&image) {
+        log::warn!("cannot write the report of {}: {error}", image.display());
+    }
+    result
+}

@@ -1,0 +1,166 @@
+//! From areas with their runs to the restorer's operations and the layout of the image's pages.
+
+use super::areas::{Area, Source};
+use super::pages::Contents;
+use hotfork_abi::restore::{
+    FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_PROTECT, OP_SHARED_FILE,
+};
+use hotfork_abi::template::Range;
+use std::path::{Path, PathBuf};
+
+/// Bytes that one range of a template's write has at most, so that progress shows.
+const WRITE_AT_MOST: u64 = 32 << 20;
+
+/// Everything that the image says about memory.
+#[derive(Default)]
+pub struct Plan {
+    pub operations: Vec<MapOperation>,
+    /// What the template writes, and where.
+    pub writes: Vec<Range>,
+    /// Files to map; an operation's index is the position here plus one.
+    pub files: Vec<PathBuf>,
+    /// End of the pages in the image file.
+    pub pages_end: u64,
+    /// Index of the operation that maps the performance memory.
+    pub perf_operation: Option<u64>,
+    /// Mappings that a restore makes.
+    pub mapping_count: u32,
+    pub private_writable: u64,
+    pub total_mapped: u64,
+}
+
+/// Lays the runs out from `pages_start` on, densely, in address order.
+pub fn plan(contents: &[Contents], pages_start: u64) -> Plan {
+    let mut plan = Plan { pages_end: pages_start, ..Plan::default() };
+    for part in contents {
+        plan.add(part);
+    }
+    let maps =
+        |operation: &&MapOperation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE);
+    plan.mapping_count = plan.operations.iter().filter(maps).count() as u32;
+    plan
+}
+
+impl Plan {
+    fn add(&mut self, part: &Contents) {
+        let area = &part.area;
+        self.total_mapped += area.length();
+        if area.protection & libc::PROT_WRITE as u32 != 0 && !matches!(area.source, Source::SharedFile { .. }) {
+            self.private_writable += area.length();
+        }
+        // One run over all of it needs nothing below it.
+        let covered = part.runs.len() == 1 && part.runs[0] == (area.start..area.end);
+        if !(covered && area.mapped_from_image) {
+            self.base(area, !area.mapped_from_image && !part.runs.is_empty());
+        }
+        if area.performance {
+            // `pages::select` takes all of it, so that it is one operation.
+            self.perf_operation = covered.then_some(self.operations.len() as u64);
+        }
+        for run in &part.runs {
+            let (length, offset) = (run.end - run.start, self.pages_end);
+            self.overlay(area, run.start, length, offset);
+            for step in (0..length).step_by(WRITE_AT_MOST as usize) {
+                let piece = WRITE_AT_MOST.min(length - step);
+                self.writes.push(Range { address: run.start + step, length: piece, offset: offset + step });
+            }
+            self.pages_end += length;
+        }
+        self.finish(area, !area.mapped_from_image && !part.runs.is_empty());
+    }
+
+    /// The mapping as it is without the pages that the image holds. Where those are copied in, it must be writable.
+    fn base(&mut self, area: &Area, copied: bool) {
+        let (operation, offset, file) = match &area.source {
+            Source::Anonymous | Source::Wiped | Source::Carried => (OP_ANONYMOUS, 0, FILE_IMAGE),
+            Source::PrivateFile { path, offset } => (OP_PRIVATE_FILE, *offset, self.file(path)),
+            Source::SharedFile { path, offset } => (OP_SHARED_FILE, *offset, self.file(path)),
+        };
+        let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+        let protection = if copied { area.protection | writable } else { area.protection };
+        let (address, length, flags) = (area.start, area.length(), flags(area, operation));
+        self.operations.push(MapOperation { address, length, offset, operation, protection, flags, file });
+    }
+
+    fn overlay(&mut self, area: &Area, address: u64, length: u64, offset: u64) {
+        let operation = if area.mapped_from_image { OP_PRIVATE_FILE } else { OP_COPY };
+        let protection = area.protection;
+        let flags = if area.mapped_from_image { flags(area, operation) } else { 0 };
+        let next = MapOperation { address, length, offset, operation, protection, flags, file: FILE_IMAGE };
+        let after_performance = self.perf_operation.is_some_and(|index| index + 1 == self.operations.len() as u64);
+        match self.operations.last_mut() {
+            Some(last) if !area.performance && !after_performance && follows(last, &next) => last.length += length,
+            _ => self.operations.push(next),
+        }
+    }
+
+    /// What remains to be said about a mapping once it is filled.
+    fn finish(&mut self, area: &Area, copied: bool) {
+        let (address, length) = (area.start, area.length());
+        let mut say = |operation, protection, flags| {
+            self.operations.push(MapOperation {
+                address,
+                length,
+                offset: 0,
+                operation,
+                protection,
+                flags,
+                file: FILE_IMAGE,
+            });
+        };
+        let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+        if copied && area.protection & writable != writable {
+            say(OP_PROTECT, area.protection, 0);
+        }
+        let advice = [
+            (matches!(area.source, Source::Wiped), libc::MADV_WIPEONFORK),
+            (area.flags.huge_page, libc::MADV_HUGEPAGE),
+            (area.flags.no_huge_page, libc::MADV_NOHUGEPAGE),
+            (area.flags.do_not_dump, libc::MADV_DONTDUMP),
+        ];
+        for (_, advice) in advice.into_iter().filter(|(wanted, _)| *wanted) {
+            say(OP_ADVISE, 0, advice as u32);
+        }
+    }
+
+    fn file(&mut self, path: &Path) -> u32 {
+        let known = self.files.iter().position(|file| file == path);
+        let position = known.unwrap_or_else(|| {
+            self.files.push(path.to_path_buf());
+            self.files.len() - 1
+        });
+        position as u32 + 1
+    }
+}
+
+/// Further mmap flags. MAP_NORESERVE: instances share most of what they map, and must not have to promise it all.
+fn flags(area: &Area, operation: u32) -> u32 {
+    let mut flags = 0;
+    let hugetlb = area.flags.hugetlb && operation == OP_ANONYMOUS;
+    let writable = area.protection & libc::PROT_WRITE as u32 != 0;
+    if operation != OP_SHARED_FILE && !hugetlb && (writable || area.flags.no_reserve) {
+        flags |= libc::MAP_NORESERVE;
+    }
+    if operation == OP_ANONYMOUS && area.flags.grows_down {
+        flags |= libc::MAP_GROWSDOWN;
+    }
+    if hugetlb {
+        flags |= libc::MAP_HUGETLB | (area.page_size.trailing_zeros() as i32) << libc::MAP_HUGE_SHIFT;
+    }
+    flags as u32
+}
+
+/// Whether two image operations are one: next to each other in memory and in the file, and otherwise alike.
+fn follows(last: &MapOperation, next: &MapOperation) -> bool {
+    last.file == FILE_IMAGE
+        && matches!(last.operation, OP_PRIVATE_FILE | OP_COPY)
+        && last.operation == next.operation
+        && last.address + last.length == next.address
+        && last.offset + last.length == next.offset
+        && last.protection == next.protection
+        && last.flags == next.flags
+}
+
+#[cfg(test)]
+#[path = "operations_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+use super::*;
+use crate::proc::smaps::VmFlags;
+
+const READ: u32 = libc::PROT_READ as u32;
+const WRITE: u32 = libc::PROT_WRITE as u32;
+const NORESERVE: u32 = libc::MAP_NORESERVE as u32;
+const START: u64 = 0x10000;
+
+fn area(start: u64, end: u64, protection: u32, source: Source) -> Area {
+    Area {
+        start,
+        end,
+        protection,
+        flags: VmFlags::default(),
+        page_size: 4096,
+        source,
+        mapped_from_image: true,
+        holds_pages: true,
+        stack: false,
+        performance: false,
+    }
+}
+
+fn with(area: Area, runs: &[std::ops::Range<u64>]) -> Contents {
+    Contents { area, runs: runs.to_vec() }
+}
+
+type Short = (u32, u64, u64, u64, u32, u32, u32);
+
+fn short(plan: &Plan) -> Vec<Short> {
+    let fields = |op: &MapOperation| (op.operation, op.address, op.length, op.offset, op.protection, op.flags, op.file);
+    plan.operations.iter().map(fields).collect()
+}
+
+#[test]
+fn runs_lie_over_the_mapping_and_densely_in_the_file() {
+    let anonymous = area(0x100000, 0x200000, READ | WRITE, Source::Anonymous);
+    let plan = plan(&[with(anonymous, &[0x100000..0x101000, 0x180000..0x182000])], START);
+    assert_eq!(
+        short(&plan),
+        [
+            (OP_ANONYMOUS, 0x100000, 0x100000, 0, READ | WRITE, NORESERVE, 0),
+            (OP_PRIVATE_FILE, 0x100000, 0x1000, START, READ | WRITE, NORESERVE, 0),
+            (OP_PRIVATE_FILE, 0x180000, 0x2000, START + 0x1000, READ | WRITE, NORESERVE, 0),
+        ]
+    );
+    let writes: Vec<_> = plan.writes.iter().map(|range| (range.address, range.length, range.offset)).collect();
+    assert_eq!(writes, [(0x100000, 0x1000, START), (0x180000, 0x2000, START + 0x1000)]);
+    assert_eq!((plan.pages_end, plan.mapping_count), (START + 0x3000, 3));
+    assert_eq!((plan.total_mapped, plan.private_writable), (0x100000, 0x100000));
+}
+
+#[test]
+fn a_run_over_all_of_it_is_one_operation_and_neighbours_become_one() {
+    let one = area(0x1000, 0x3000, READ, Source::Anonymous);
+    let mut other = area(0x3000, 0x4000, READ, Source::Anonymous);
+    other.holds_pages = true;
+    let plan = plan(&[with(one, &[0x1000..0x3000]), with(other, &[0x3000..0x4000])], START);
+    assert_eq!(short(&plan), [(OP_PRIVATE_FILE, 0x1000, 0x3000, START, READ, 0, 0)]);
+}
+
+#[test]
+fn files_are_numbered_once() {
+    let library =
+        |start, offset| area(start, start + 0x1000, READ, Source::PrivateFile { path: "/lib/a.so".into(), offset });
+    let modules = area(0x9000, 0xa000, READ, Source::SharedFile { path: "/lib/modules".into(), offset: 0x5000 });
+    let plan = plan(
+        &[with(library(0x1000, 0), &[]), with(library(0x4000, 0x2000), &[0x4000..0x5000]), with(modules, &[])],
+        START,
+    );
+    assert_eq!(plan.files, [PathBuf::from("/lib/a.so"), PathBuf::from("/lib/modules")]);
+    assert_eq!(
+        short(&plan),
+        [
+            (OP_PRIVATE_FILE, 0x1000, 0x1000, 0, READ, 0, 1),
+            (OP_PRIVATE_FILE, 0x4000, 0x1000, START, READ, 0, 0),
+            (OP_SHARED_FILE, 0x9000, 0x1000, 0x5000, READ, 0, 2),
+        ]
+    );
+}
+
+#[test]
+fn copied_memory_is_writable_until_it_is_filled() {
+    let mut copied = area(0x1000, 0x5000, READ, Source::Anonymous);
+    copied.mapped_from_image = false;
+    let plan = plan(
+        &[with(copied.clone(), &[0x2000..0x3000]), with(Area { start: 0x6000, end: 0x7000, ..copied }, &[])],
+        START,
+    );
+    assert_eq!(
+        short(&plan),
+        [
+            (OP_ANONYMOUS, 0x1000, 0x4000, 0, READ | WRITE, 0, 0),
+            (OP_COPY, 0x2000, 0x1000, START, READ, 0, 0),
+            (OP_PROTECT, 0x1000, 0x4000, 0, READ, 0, 0),
+            (OP_ANONYMOUS, 0x6000, 0x1000, 0, READ, 0, 0),
+        ]
+    );
+}
+
+#[test]
+fn a_stack_grows_down_and_its_pages_are_copied() {
+    let mut stack = area(0x1000, 0x9000, READ | WRITE, Source::Anonymous);
+    stack.flags.grows_down = true;
+    stack.mapped_from_image = false;
+    let plan = plan(&[with(stack, &[0x8000..0x9000])], START);
+    let operations = short(&plan);
+    assert_eq!(operations[0].5, libc::MAP_GROWSDOWN as u32 | NORESERVE);
+    assert_eq!((operations[1].0, operations.len()), (OP_COPY, 2));
+}
+
+#[test]
+fn advice_is_carried() {
+    let mut wiped = area(0x1000, 0x2000, READ | WRITE, Source::Wiped);
+    wiped.flags.do_not_dump = true;
+    let mut huge = area(0x200000, 0x400000, READ | WRITE, Source::Anonymous);
+    huge.flags.huge_page = true;
+    let plan = plan(&[with(wiped, &[]), with(huge, &[])], START);
+    let advice: Vec<_> =
+        plan.operations.iter().filter(|op| op.operation == OP_ADVISE).map(|op| (op.address, op.flags as i32)).collect();
+    assert_eq!(
+        advice,
+        [(0x1000, libc::MADV_WIPEONFORK), (0x1000, libc::MADV_DONTDUMP), (0x200000, libc::MADV_HUGEPAGE)]
+    );
+}
+
+#[test]
+fn hugetlb_memory_keeps_its_page_size() {
+    let mut huge = area(0x200000, 0x400000, READ | WRITE, Source::Anonymous);
+    huge.flags.hugetlb = true;
+    huge.mapped_from_image = false;
+    huge.page_size = 2 << 20;
+    let plan = plan(&[with(huge, &[0x200000..0x400000])], START);
+    assert_eq!(plan.operations[0].flags, libc::MAP_HUGETLB as u32 | 21 << libc::MAP_HUGE_SHIFT);
+}
+
+#[test]
+fn the_performance_memory_has_its_operation() {
+    let before = area(0x1000, 0x2000, READ | WRITE, Source::Anonymous);
+    let mut perf = area(0x2000, 0xa000, READ | WRITE, Source::Anonymous);
+    perf.performance = true;
+    let after = area(0xa000, 0xb000, READ | WRITE, Source::Anonymous);
+    let plan =
+        plan(&[with(before, &[0x1000..0x2000]), with(perf, &[0x2000..0xa000]), with(after, &[0xa000..0xb000])], START);
+    let index = plan.perf_operation.unwrap() as usize;
+    let operation = &plan.operations[index];
+    assert_eq!((operation.address, operation.length, operation.offset), (0x2000, 0x8000, START + 0x1000));
+}
+
+#[test]
+fn long_runs_are_written_in_steps() {
+    let anonymous = area(0, 3 * WRITE_AT_MOST, READ, Source::Anonymous);
+    let plan = plan(&[with(anonymous, &[0..2 * WRITE_AT_MOST + 0x1000])], START);
+    let lengths: Vec<u64> = plan.writes.iter().map(|range| range.length).collect();
+    assert_eq!(lengths, [WRITE_AT_MOST, WRITE_AT_MOST, 0x1000]);
+}

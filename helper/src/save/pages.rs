@@ -1,0 +1,125 @@
+//! Which pages of an area go into the image.
+
+use super::areas::{Area, Source};
+use super::kinds::{Counts, Kinds};
+use super::template::{Template, TemplateError};
+use crate::proc::ProcError;
+use crate::proc::pagemap::Pagemap;
+use hotfork_abi::PAGE;
+use std::ops::Range;
+
+/// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do.
+pub const GAP: u64 = 16 * PAGE;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PagesError {
+    #[error(transparent)]
+    Proc(#[from] ProcError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// An area with the runs of it that the image holds, in address order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    pub area: Area,
+    pub runs: Vec<Range<u64>>,
+}
+
+/// Looks through one area. Memory that cannot be read is made readable in the template first.
+pub fn select(
+    area: Area,
+    template: &Template,
+    pagemap: &Pagemap,
+    kinds: &Kinds,
+    counts: &mut Counts,
+) -> Result<Contents, PagesError> {
+    let runs = match area.source {
+        Source::Wiped | Source::SharedFile { .. } => Vec::new(),
+        Source::Carried => {
+            make_readable(&area, &(area.start..area.end), template)?;
+            let length = template.readable(area.start, area.length())?;
+            if length == 0 { Vec::new() } else { vec![area.start..area.start + length] }
+        }
+        Source::Anonymous if area.performance => {
+            vec![area.start..area.end]
+        }
+        Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
+        Source::Anonymous => {
+            let mut pages = Vec::new();
+            pagemap.visit(area.start..area.end, |page, state| {
+                if state.has_contents() {
+                    pages.push(page)
+                }
+            })?;
+            let mut zero = Vec::new();
+            for run in join(&pages) {
+                make_readable(&area, &run, template)?;
+                template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
+            }
+            // A page in a gap was absent, and is zero: it counts only where it was present.
+            let mut zero = zero.into_iter().peekable();
+            pages.retain(|&page| {
+                while zero.next_if(|&candidate| candidate < page).is_some() {}
+                let is_zero = zero.peek() == Some(&page);
+                if is_zero {
+                    counts.zero(kinds.of(&area, page));
+                }
+                !is_zero
+            });
+            join(&pages)
+        }
+        Source::PrivateFile { .. } => {
+            let mut pages = Vec::new();
+            pagemap.visit(area.start..area.end, |page, state| {
+                if state.is_private_copy() {
+                    pages.push(page)
+                }
+            })?;
+            let runs = join(&pages);
+            for run in &runs {
+                make_readable(&area, run, template)?;
+            }
+            runs
+        }
+    };
+    for run in &runs {
+        for page in run.clone().step_by(PAGE as usize) {
+            counts.in_image(kinds.of(&area, page));
+        }
+    }
+    Ok(Contents { area, runs })
+}
+
+fn make_readable(area: &Area, run: &Range<u64>, template: &Template) -> Result<(), TemplateError> {
+    if area.is_readable() {
+        return Ok(());
+    }
+    template.protect(run.start, run.end - run.start, libc::PROT_READ as u32)
+}
+
+/// Pages in ascending order as runs.
+fn join(pages: &[u64]) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for &page in pages {
+        match runs.last_mut() {
+            Some(run) if page <= run.end + GAP => run.end = page + PAGE,
+            _ => runs.push(page..page + PAGE),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_joined_over_short_gaps() {
+        assert_eq!(join(&[]), []);
+        assert_eq!(join(&[0x1000, 0x2000]), [0x1000..0x3000]);
+        let near = 0x1000 + PAGE + GAP;
+        assert_eq!(join(&[0x1000, near]), [0x1000..near + PAGE]);
+        assert_eq!(join(&[0x1000, near + PAGE]), [0x1000..0x2000, near + PAGE..near + 2 * PAGE]);
+    }
+}

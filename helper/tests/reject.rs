@@ -1,0 +1,260 @@
+//! Whatever is wrong with an image or a host gives one clear line and its exit code.
+#![deny(unsafe_code)]
+
+mod tiny;
+
+use hotfork_abi::PAGE;
+use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS};
+use hotfork_helper::image::format::PAGES_START;
+use hotfork_helper::image::manifest::{MappedFile, Thread, VdsoSymbol};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+use tiny::{DATA_TEXT, GOOD, Scratch, Tiny, hotfork, operation, restore, stderr};
+
+/// The one line of a refusal, with its exit code.
+fn refusal(output: &Output) -> (i32, String) {
+    let text = stderr(output);
+    assert!(text.starts_with("hotfork: ") && text.lines().count() == 1, "one line: {text:?}");
+    (output.status.code().unwrap(), text.trim_end().to_owned())
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, what: &str) {
+    let (status, line) = refusal(output);
+    assert_eq!(status, code, "{line}");
+    assert!(line.contains(what), "{line}");
+}
+
+/// Restores the sound image after `change` to its file.
+fn damaged(name: &str, change: impl FnOnce(&Path), code: i32, what: &str) {
+    let scratch = Scratch::new(name);
+    let image = scratch.image(&Tiny::new().bytes());
+    change(&image);
+    refused(&restore(&image), code, what);
+}
+
+/// Restores an image with a different manifest or other operations.
+#[track_caller]
+fn unfit(name: &str, change: impl FnOnce(&mut Tiny), code: i32, what: &str) {
+    let scratch = Scratch::new(name);
+    let mut tiny = Tiny::new();
+    change(&mut tiny);
+    refused(&restore(&scratch.image(&tiny.bytes())), code, what);
+}
+
+fn cut(path: &Path, length: u64) {
+    std::fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
+}
+
+fn operations_offset() -> u64 {
+    PAGES_START + 4 * PAGE
+}
+
+#[test]
+fn damaged_images() {
+    damaged("empty", |path| cut(path, 0), 110, "is empty; take it again");
+    damaged("short", |path| cut(path, 50), 110, "is not a Hotfork image");
+    damaged("cut", |path| cut(path, PAGES_START), 110, "is cut short or was appended to");
+    damaged("last", |path| cut(path, std::fs::metadata(path).unwrap().len() - 1), 110, "is cut short");
+    damaged("foreign", |path| std::fs::write(path, [b'x'; 100_000]).unwrap(), 110, "is not a Hotfork image");
+    damaged("header", |path| tiny::flip(path, 60), 110, "is damaged");
+    damaged("digest", |path| tiny::flip(path, 20), 110, "do not have the digest that was written");
+    damaged("table", |path| tiny::flip(path, operations_offset() + 3), 110, "do not have the digest");
+    damaged("manifest", |path| tiny::flip(path, operations_offset() + 400), 110, "do not have the digest");
+    damaged("version", |path| tiny::flip(path, 8), 111, "has format 0, this hotfork reads format 1; take it again");
+    damaged("interface", |path| tiny::flip(path, 12), 111, "was written by another build of hotfork");
+}
+
+#[test]
+fn what_is_no_image_file() {
+    let scratch = Scratch::new("nofile");
+    refused(&restore(&scratch.0.join("none")), 2, "there is no such file; take it with");
+    refused(&restore(&scratch.0), 110, "is not a regular file");
+    let fifo = scratch.0.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refused(&restore(&fifo), 110, "is not a regular file");
+}
+
+#[test]
+fn untrusted_images() {
+    let mode = |mode| move |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    damaged("group", mode(0o660), 112, "may be written by group or others (mode 0660); run chmod go-w");
+    damaged("others", mode(0o602), 112, "(mode 0602)");
+    if !root("an image of a stranger") {
+        return;
+    }
+    let scratch = Scratch::new("stranger");
+    let image = scratch.image(&Tiny::new().bytes());
+    std::os::unix::fs::chown(&image, Some(12345), None).unwrap();
+    refused(&restore(&image), 112, "belongs to uid 12345, which is neither root nor uid 0; add --trust-owner 12345");
+    let output = hotfork().args(["restore", "--trust-owner", "12345"]).arg(&image).output().unwrap();
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+}
+
+#[test]
+fn unsound_operations() {
+    let add = |operation: MapOperation| move |tiny: &mut Tiny| tiny.operations.push(operation);
+    unfit("unaligned", add(operation(OP_ANONYMOUS, 0x1_0001, PAGE, 0, 0)), 110, "map operation 7 makes no sense");
+    unfit("kernel", add(operation(OP_ANONYMOUS, 1 << 47, PAGE, 0, 0)), 110, "map operation 7");
+    unfit("unmapped-vdso", |tiny| tiny.manifest.entry.vdso[0].address = 0x5000, 110, "its vdso is not mapped");
+}
+
+/// What nobody can foresee still ends with a line and one code, past the point of no return.
+#[test]
+fn failures_after_the_first_unmap() {
+    let huge = MapOperation { flags: libc::MAP_HUGETLB as u32, ..operation(OP_ANONYMOUS, 0x40_0000_1000, PAGE, 0, 0) };
+    unfit(
+        "huge",
+        |tiny| tiny.operations.push(huge),
+        119,
+        "hotfork: restore failed half-way: mmap at 0x4000001000: errno 22; run `hotfork check` on the image, then restore again",
+    );
+    unfit(
+        "break",
+        |tiny| tiny.manifest.entry.memory_map.start_code = u64::MAX,
+        119,
+        "prctl(PR_SET_MM_MAP), and __curbrk is unknown, at 0x1020000000: errno 22",
+    );
+}
+
+#[test]
+fn another_host() {
+    unfit("clock", |tiny| tiny.manifest.taken.clocks.monotonic = u64::MAX / 2, 111, "waits in the JVM would hang");
+    unfit("xcr0", |tiny| tiny.manifest.cpu.xcr0 ^= 4, 111, "the XSAVE components differ (XCR0");
+    unfit("layout", |tiny| tiny.manifest.cpu.xsave_size += 64, 111, "lays out its XSAVE area differently");
+    let feature = |tiny: &mut Tiny| tiny.manifest.cpu.leaves.push((0x8000_0001, 0, [0, 0, 0, 1 << 31]));
+    unfit(
+        "cpu",
+        |tiny| {
+            tiny.manifest.cpu.leaves.clear();
+            feature(tiny)
+        },
+        111,
+        "this CPU lacks 3dnow, which",
+    );
+    let symbol = VdsoSymbol { name: "__vdso_future".into(), address: tiny::VDSO };
+    unfit("vdso", |tiny| tiny.manifest.entry.vdso.push(symbol), 111, "this kernel's vdso lacks __vdso_future");
+    unfit("cwd", |tiny| tiny.manifest.cwd = "/no/such".into(), 113, "working directory /no/such cannot be entered");
+}
+
+#[test]
+fn changed_files() {
+    let scratch = Scratch::new("library");
+    let path = scratch.0.join("lib.so");
+    std::fs::write(&path, b"code").unwrap();
+    let file = MappedFile { path: path.clone(), size: 4, mtime: 0, build_id: String::new(), digest: Some([0; 32]) };
+    let with = |file: MappedFile| move |tiny: &mut Tiny| tiny.manifest.files.push(file);
+    unfit("contents", with(file.clone()), 111, "lib.so changed since the image was taken (its contents differ)");
+    unfit("size", with(MappedFile { size: 5, ..file.clone() }), 111, "(5 bytes then, 4 now); put it back");
+    std::fs::remove_file(&path).unwrap();
+    unfit("gone", with(file), 111, "lib.so, which the image maps, cannot be opened: No such file");
+}
+
+/// Runs a restore under limits that a shell sets.
+fn limited(image: &Path, limits: &str) -> Output {
+    let script = format!("{limits} && exec \"$0\" restore \"$1\"");
+    Command::new("sh").args(["-c", &script]).arg(env!("CARGO_BIN_EXE_hotfork")).arg(image).output().unwrap()
+}
+
+#[test]
+fn limits() {
+    let scratch = Scratch::new("limits");
+    let mut tiny = Tiny::new();
+    (tiny.manifest.total_mapped, tiny.manifest.private_writable) = (8 << 30, 4 << 30);
+    let image = scratch.image(&tiny.bytes());
+    refused(
+        &limited(&image, "ulimit -v 1000000"),
+        113,
+        "needs 8.1 GB of address space, the limit is 976 MB; raise it with ulimit -v",
+    );
+    refused(
+        &limited(&image, "ulimit -d 1000000"),
+        113,
+        "of writable memory, the limit is 976 MB; raise it with ulimit -d",
+    );
+    refused(&limited(&image, "ulimit -n 12"), 113, "open files, the limit is 12; raise it with ulimit -n");
+    let output = limited(&image, "ulimit -S -n 12");
+    assert_eq!(output.status.code(), Some(GOOD), "the soft limit is raised: {}", stderr(&output));
+}
+
+#[test]
+fn too_many_mappings() {
+    unfit(
+        "mappings",
+        |tiny| {
+            let scattered = (0..66_000).map(|n| operation(OP_ANONYMOUS, 0x20_0000_0000 + n * 2 * PAGE, PAGE, 0, 0));
+            tiny.operations.extend(scattered);
+        },
+        113,
+        "mappings, the kernel allows",
+    );
+}
+
+#[test]
+fn port_moves_that_the_image_does_not_know() {
+    let scratch = Scratch::new("ports");
+    let image = scratch.image(&Tiny::new().bytes());
+    let output = hotfork().args(["restore", "--listen", "80=81"]).arg(&image).output().unwrap();
+    refused(&output, 2, "listens on no TCP port");
+}
+
+/// Whether the tests run as root; if not, says what is skipped.
+fn root(what: &str) -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("SKIPPED: {what} (needs root: run the tests as root)");
+    }
+    root
+}
+
+#[test]
+fn an_ordinary_user_restores_but_needs_its_limits() {
+    if !root("restore as another user") {
+        return;
+    }
+    let scratch = Scratch::new("user");
+    let image = scratch.image(&Tiny::new().bytes());
+    let program = scratch.0.join("hotfork");
+    std::fs::copy(env!("CARGO_BIN_EXE_hotfork"), &program).unwrap();
+    let as_nobody = |limit: &str| {
+        let identity = ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--no-new-privs"];
+        let mut command = Command::new("setpriv");
+        command.args(identity).args(["prlimit", limit]).arg(&program).arg("restore").arg(&image).output().unwrap()
+    };
+    let output = as_nobody("--nproc=10000");
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+
+    let mut crowd = Tiny::new();
+    crowd.manifest.threads = vec![Thread { tid: 1, name: "t".into() }; 100];
+    scratch.image(&crowd.bytes());
+    refused(&as_nobody("--nproc=50"), 113, "needs 99 more threads, this user may make ");
+
+    std::fs::set_permissions(&image, PermissionsExt::from_mode(0o600)).unwrap();
+    refused(
+        &as_nobody("--nproc=10000"),
+        112,
+        "cannot be opened: Permission denied (os error 13); restore as its owner",
+    );
+}
+
+#[test]
+fn a_noexec_mount_is_copied_from() {
+    if !root("an image on a noexec mount") {
+        return;
+    }
+    let scratch = Scratch::new("noexec");
+    let image = scratch.image(&Tiny::new().bytes());
+    let mount = scratch.0.join("mount");
+    std::fs::create_dir(&mount).unwrap();
+    let script = "mount -t tmpfs -o noexec,mode=755 tmpfs \"$2\" && cp -p \"$1\" \"$2/image\" && exec \"$0\" restore \"$2/image\"";
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_hotfork")])
+        .args([&image, &mount])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+    assert!(output.stdout.ends_with(DATA_TEXT.as_bytes()));
+}
