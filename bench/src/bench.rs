@@ -52,7 +52,18 @@ impl Plan {
     fn new(args: &BenchArgs) -> Self {
         let (rounds, plan) = if args.quick {
             let warm_up = Duration::from_secs(8);
-            (3, Self { rounds: 0, collectors: &[Collector::G1], warm_up, instances: 8, captures: 5, live_rounds: 3, pairs: 5 })
+            (
+                3,
+                Self {
+                    rounds: 0,
+                    collectors: &[Collector::G1],
+                    warm_up,
+                    instances: 8,
+                    captures: 5,
+                    live_rounds: 3,
+                    pairs: 5,
+                },
+            )
         } else {
             let collectors = &[Collector::G1, Collector::Serial];
             let warm_up = Duration::from_secs(20);

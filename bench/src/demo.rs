@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::sample::SPRING;
 use crate::service::{self, Setting};
 use crate::statistics::{Summary, summary};
-use crate::table::{Table, megabytes, milliseconds};
+use crate::table::{Table, megabytes, milliseconds, ratio};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,7 +79,13 @@ fn choose_jdk(args: &DemoArgs) -> Outcome<Jdk> {
     }
 }
 
-fn capture_under_load(demo: &mut Demo, original: &mut Process, port: u16, image: &Path, time: Duration) -> Outcome<Saved> {
+fn capture_under_load(
+    demo: &mut Demo,
+    original: &mut Process,
+    port: u16,
+    image: &Path,
+    time: Duration,
+) -> Outcome<Saved> {
     demo.progress.step("2. Driving it with four clients that read pages and JSON and place and cancel orders");
     let load = service::warm_up(&SPRING, port, time, &mut demo.progress)?;
     let before = load.requests();
@@ -130,9 +136,9 @@ fn table(normal: &FirstResponse, restores: &[FirstResponse], saved: &Saved) -> T
     };
     let later = |first: &FirstResponse| summary(first.later_requests.iter().map(|&nanoseconds| nanoseconds as f64));
     let later_restored = summary(restores.iter().filter_map(|restore| Some(later(restore)?.median)));
-    let mut table = Table::new(&["", "normal start", "restored (median of five, min - max)", ""]);
+    let mut table = Table::new(&["", "normal start", "restored (median of five, min - max)", "ratio"]);
     let mut row = |what: &str, normal: f64, restored: Option<Summary>, show: fn(f64) -> String| {
-        let times = restored.map_or_else(String::new, |restored| format!("{:.0} x less", normal / restored.median));
+        let times = restored.map_or_else(String::new, |restored| ratio(normal / restored.median));
         table.row([what.to_owned(), show(normal), range(restored, show), times]);
     };
     row(

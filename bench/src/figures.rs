@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_verdict_on_the_idle_agent_needs_the_whole_interval() {
-        let reached = idle(&[(101, 100), (101, 100), (100, 100)]);
+        let reached = idle(&[(101, 100), (202, 200), (101, 100)]);
         assert_eq!((reached.verdict, reached.goal.as_str()), (Verdict::Reached, "at most +2 %"));
         assert_eq!(idle(&[(110, 100), (111, 100), (110, 100)]).verdict, Verdict::Missed);
         assert_eq!(idle(&[(90, 100), (120, 100), (100, 100)]).verdict, Verdict::Open);

@@ -50,7 +50,17 @@ impl FirstResponse {
         let later_requests = later(&mut connection, path, &first.body, further);
         let later_requests = later_requests.map_err(|failure| with_output(process, failure))?;
         let (since_exec, first_request) = (at - process.spawned, at - connected);
-        Ok(Self { since_exec, at, first_request, later_requests, faults, cpu, threads, private_memory, body: first.body })
+        Ok(Self {
+            since_exec,
+            at,
+            first_request,
+            later_requests,
+            faults,
+            cpu,
+            threads,
+            private_memory,
+            body: first.body,
+        })
     }
 }
 

@@ -142,9 +142,13 @@ mod tests {
 
     #[test]
     fn a_body_in_chunks_on_the_last_use_of_a_connection() {
-        let response =
-            parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n");
-        assert_eq!(response.unwrap(), Response { status: 200, location: None, last: true, body: b"abc0123456789".to_vec() });
+        let response = parse(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+        );
+        assert_eq!(
+            response.unwrap(),
+            Response { status: 200, location: None, last: true, body: b"abc0123456789".to_vec() }
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::failure::{Outcome, fail};
 use crate::process::output;
+use crate::target;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,16 +53,22 @@ impl Jdk {
 /// Those named (a major version or a home), or one of each major version found; oldest first.
 pub fn find(named: &[String]) -> Outcome<Vec<Jdk>> {
     let mut found: Vec<Jdk> = Vec::new();
-    let candidates = candidates();
+    let candidates = candidates()?;
     for name in named {
         match name.parse::<u32>() {
             Ok(major) => match candidates.iter().find_map(|home| look(home).filter(|jdk| jdk.major == major)) {
                 Some(jdk) => found.push(jdk),
-                None => return fail(format!("--jdk {major}: not found in JAVA_HOME, target/jdks or /usr/lib/jvm; name its home")),
+                None => {
+                    return fail(format!(
+                        "--jdk {major}: not found in JAVA_HOME, target/jdks or /usr/lib/jvm; name its home"
+                    ));
+                }
             },
             Err(_) => match look(Path::new(name)) {
                 Some(jdk) => found.push(jdk),
-                None => return fail(format!("--jdk {name}: it is no HotSpot JDK 17, 21 or 25 (bin/java -version says)")),
+                None => {
+                    return fail(format!("--jdk {name}: it is no HotSpot JDK 17, 21 or 25 (bin/java -version says)"));
+                }
             },
         }
     }
@@ -79,16 +86,16 @@ pub fn find(named: &[String]) -> Outcome<Vec<Jdk>> {
     Ok(found)
 }
 
-fn candidates() -> Vec<PathBuf> {
+fn candidates() -> Outcome<Vec<PathBuf>> {
     let mut homes: Vec<PathBuf> = std::env::var_os("JAVA_HOME").map(PathBuf::from).into_iter().collect();
-    for directory in ["target/jdks", "/usr/lib/jvm"] {
+    for directory in [target::directory()?.join("jdks"), PathBuf::from("/usr/lib/jvm")] {
         // A directory that is not there holds no JDK.
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         let mut below: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         below.sort();
         homes.extend(below);
     }
-    homes
+    Ok(homes)
 }
 
 fn look(home: &Path) -> Option<Jdk> {
@@ -116,7 +123,10 @@ mod tests {
     fn the_version_is_the_second_word() {
         let text = "openjdk 21.0.8 2025-07-15 LTS\nOpenJDK Runtime Environment Temurin-21.0.8+9\n";
         assert_eq!(parse_version(text).as_deref(), Some("21.0.8"));
-        assert_eq!(parse_version("Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nopenjdk 25 2025-09-16\n").as_deref(), Some("25"));
+        assert_eq!(
+            parse_version("Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nopenjdk 25 2025-09-16\n").as_deref(),
+            Some("25")
+        );
         assert_eq!(parse_version("something else\n"), None);
     }
 

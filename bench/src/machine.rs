@@ -16,7 +16,12 @@ impl Machine {
     pub fn look() -> Outcome<Self> {
         let kernel = uname().during("ask for the kernel's name")?.release().to_string_lossy().into_owned();
         let cpus = std::thread::available_parallelism().during("count the CPUs")?.get();
-        Ok(Self { cpu: value("/proc/cpuinfo", "model name")?, cpus, memory: value("/proc/meminfo", "MemTotal")?, kernel })
+        Ok(Self {
+            cpu: value("/proc/cpuinfo", "model name")?,
+            cpus,
+            memory: value("/proc/meminfo", "MemTotal")?,
+            kernel,
+        })
     }
 
     pub fn line(&self) -> String {
@@ -39,7 +44,10 @@ mod tests {
 
     #[test]
     fn a_value_follows_its_name_and_a_colon() {
-        assert_eq!(parse_value("model\t\t: 7\nmodel name\t: Some CPU @ 2 GHz\n", "model name"), Some("Some CPU @ 2 GHz"));
+        assert_eq!(
+            parse_value("model\t\t: 7\nmodel name\t: Some CPU @ 2 GHz\n", "model name"),
+            Some("Some CPU @ 2 GHz")
+        );
         assert_eq!(parse_value("MemTotal:       16 kB\n", "MemTotal"), Some("16 kB"));
         assert_eq!(parse_value("", "MemTotal"), None);
     }

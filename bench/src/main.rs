@@ -24,6 +24,7 @@ mod service;
 mod statistics;
 mod table;
 mod tables;
+mod target;
 mod times;
 
 use clap::{Parser, Subcommand};

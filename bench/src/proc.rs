@@ -37,12 +37,14 @@ pub fn threads(pid: u32) -> Outcome<Vec<ThreadCpu>> {
     let mut threads = Vec::new();
     for entry in std::fs::read_dir(&directory).during(format!("list {directory}"))? {
         let path = entry.during(format!("list {directory}"))?.path();
-        let files = std::fs::read_to_string(path.join("schedstat")).and_then(|schedstat| {
-            Ok((schedstat, std::fs::read_to_string(path.join("comm"))?))
-        });
+        let files = std::fs::read_to_string(path.join("schedstat"))
+            .and_then(|schedstat| Ok((schedstat, std::fs::read_to_string(path.join("comm"))?)));
         let Ok((schedstat, name)) = files else {
             if path.exists() {
-                return Err(Failure(format!("cannot read {}/schedstat: does this kernel have CONFIG_SCHED_INFO?", path.display())));
+                return Err(Failure(format!(
+                    "cannot read {}/schedstat: does this kernel have CONFIG_SCHED_INFO?",
+                    path.display()
+                )));
             }
             continue;
         };

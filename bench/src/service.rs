@@ -43,7 +43,9 @@ pub fn warm_up(sample: &'static Sample, port: u16, time: Duration, progress: &mu
         let rate = load.requests() as f64 / begun.elapsed().as_secs_f64();
         progress.show(&format!(
             "{} of {} s, {} requests, {rate:.0} a second",
-            begun.elapsed().as_secs(), time.as_secs(), load.requests()
+            begun.elapsed().as_secs(),
+            time.as_secs(),
+            load.requests()
         ));
     }
     load.stop_orders();
@@ -65,12 +67,20 @@ pub fn same_body(sample: &Sample, body: &[u8], expected: &[u8]) -> Outcome<()> {
     let same = body.iter().zip(expected).take_while(|(one, other)| one == other).count();
     fail(format!(
         "GET {} has {} bytes, a normal start's {}; they differ from byte {same} on",
-        sample.measured, body.len(), expected.len()
+        sample.measured,
+        body.len(),
+        expected.len()
     ))
 }
 
 /// As `FirstResponse::of`, with the body compared.
-pub fn first_response(sample: &Sample, process: &mut Process, port: u16, further: usize, body: Option<&[u8]>) -> Outcome<FirstResponse> {
+pub fn first_response(
+    sample: &Sample,
+    process: &mut Process,
+    port: u16,
+    further: usize,
+    body: Option<&[u8]>,
+) -> Outcome<FirstResponse> {
     let first = FirstResponse::of(process, port, sample.measured, further)?;
     if let Some(expected) = body {
         same_body(sample, &first.body, expected).map_err(|failure| process.failure(&failure.0))?;

@@ -16,7 +16,9 @@ impl Table {
     /// The first column to the left, all others to the right.
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| self.rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
+        };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
         for (number, row) in self.rows.iter().enumerate() {
@@ -28,7 +30,8 @@ impl Table {
             if number == 0 {
                 for (column, &width) in widths.iter().enumerate() {
                     let dashes = "-".repeat(width);
-                    text += &if column == 0 { format!("| {dashes} |") } else { format!(" {}: |", &dashes[1.min(width)..]) };
+                    text +=
+                        &if column == 0 { format!("| {dashes} |") } else { format!(" {}: |", &dashes[1.min(width)..]) };
                 }
                 text.push('\n');
             }
@@ -45,6 +48,11 @@ pub fn milliseconds(nanoseconds: f64) -> String {
         size if size >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// How many times.
+pub fn ratio(times: f64) -> String {
+    if times < 9.95 { format!("{times:.1} x") } else { format!("{times:.0} x") }
 }
 
 pub fn megabytes(bytes: f64) -> String {
@@ -87,6 +95,7 @@ mod tests {
         assert_eq!(milliseconds(1_234_000.0), "1.23");
         assert_eq!(milliseconds(-50_000.0), "-0.05");
         assert_eq!(grouped(-1_234_567), "-1,234,567");
+        assert_eq!((ratio(0.43), ratio(263.4)), ("0.4 x".into(), "263 x".into()));
         assert_eq!(megabytes(1_572_864.0), "1.5");
     }
 }

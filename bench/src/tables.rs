@@ -38,9 +38,9 @@ pub fn first_response(report: &Report) -> Table {
     for startup in &report.startups {
         let normal = over(&startup.rounds, |round| round.normal.since_exec);
         let restore = over(&startup.rounds, |round| round.restore.since_exec);
-        let times = normal.zip(restore).map_or_else(String::new, |(normal, restore)| {
-            format!("{:.0} x", normal.median / restore.median)
-        });
+        let times = normal
+            .zip(restore)
+            .map_or_else(String::new, |(normal, restore)| format!("{:.0} x", normal.median / restore.median));
         let rounds = startup.rounds.len().to_string();
         table.row([setting(startup), rounds, median(normal), range(normal), median(restore), range(restore), times]);
     }
@@ -48,8 +48,7 @@ pub fn first_response(report: &Report) -> Table {
 }
 
 pub fn requests(report: &Report) -> Table {
-    let mut table =
-        Table::new(&["", "normal: 1st", "min - max", "2nd-20th", "restore: 1st", "min - max", "2nd-20th"]);
+    let mut table = Table::new(&["", "normal: 1st", "min - max", "2nd-20th", "restore: 1st", "min - max", "2nd-20th"]);
     for startup in &report.startups {
         let normal = over(&startup.rounds, |round| round.normal.first_request);
         let restore = over(&startup.rounds, |round| round.restore.first_request);
@@ -83,9 +82,8 @@ pub fn steps(report: &Report) -> Table {
 }
 
 pub fn costs(report: &Report) -> Table {
-    let mut table = Table::new(&[
-        "", "normal: minor faults", "major", "CPU, ms", "restore: minor faults", "major", "CPU, ms",
-    ]);
+    let mut table =
+        Table::new(&["", "normal: minor faults", "major", "CPU, ms", "restore: minor faults", "major", "CPU, ms"]);
     for startup in &report.startups {
         let count = |value: fn(&Round) -> u64| {
             over(&startup.rounds, value).map_or_else(String::new, |summary| grouped(summary.median.round() as i64))
@@ -132,7 +130,13 @@ fn cpu_by_name(rounds: &[Round]) -> BTreeMap<String, f64> {
 
 pub fn memory(report: &Report) -> Table {
     let mut table = Table::new(&[
-        "", "normal: private, MB", "restored: private, MB", "most side by side, MB", "image, MB", "stood still, ms", "saving, ms",
+        "",
+        "normal: private, MB",
+        "restored: private, MB",
+        "most side by side, MB",
+        "image, MB",
+        "stood still, ms",
+        "saving, ms",
     ]);
     for startup in &report.startups {
         let bytes = |summary: Option<Summary>, value: fn(Summary) -> f64| {
@@ -152,7 +156,8 @@ pub fn memory(report: &Report) -> Table {
 }
 
 pub fn gaps(report: &Report) -> Table {
-    let mut table = Table::new(&["", "captures", "median", "min - max", "as the agent saw it", "without capture", "min - max"]);
+    let mut table =
+        Table::new(&["", "captures", "median", "min - max", "as the agent saw it", "without capture", "min - max"]);
     for gaps in &report.gaps {
         let longest = over(&gaps.captures, |gap| gap.longest);
         let without = over(&gaps.captures, |gap| gap.without_capture);
@@ -170,7 +175,8 @@ pub fn gaps(report: &Report) -> Table {
 }
 
 pub fn live_objects(report: &Report) -> Table {
-    let mut table = Table::new(&["", "live objects, MB", "restores", "threads made", "threads running", "min - max", "image, MB"]);
+    let mut table =
+        Table::new(&["", "live objects, MB", "restores", "threads made", "threads running", "min - max", "image, MB"]);
     for live in &report.live_objects {
         for heap in &live.heaps {
             let running = over(&heap.restores, |restore| restore.exec_to_running());

@@ -24,7 +24,14 @@ pub struct Times {
 
 /// Steps in their order, with what the reader of a table calls them.
 pub const STEPS: [&str; 9] = [
-    "exec to main", "checks", "descriptors", "tables, jump", "mapping", "threads made", "renewal", "threads released",
+    "exec to main",
+    "checks",
+    "descriptors",
+    "tables, jump",
+    "mapping",
+    "threads made",
+    "renewal",
+    "threads released",
     "first response",
 ];
 
@@ -33,8 +40,16 @@ impl Times {
     /// released early may answer before the last one is.
     pub fn steps(&self, spawned: u64, answered: u64) -> [i64; 9] {
         let ends = [
-            spawned, self.main, self.checked, self.descriptors, self.jump, self.mapped, self.threads, self.renewed,
-            self.running, answered,
+            spawned,
+            self.main,
+            self.checked,
+            self.descriptors,
+            self.jump,
+            self.mapped,
+            self.threads,
+            self.renewed,
+            self.running,
+            answered,
         ];
         std::array::from_fn(|step| ends[step + 1] as i64 - ends[step] as i64)
     }

@@ -42,7 +42,11 @@ impl Restore {
 
 pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<LiveObjects> {
     let collector = Collector::G1;
-    bench.progress.step(&format!("restores with 100 MB and 2 GB of live objects, JDK {}, {}", jdk.major, collector.name()));
+    bench.progress.step(&format!(
+        "restores with 100 MB and 2 GB of live objects, JDK {}, {}",
+        jdk.major,
+        collector.name()
+    ));
     let mut heaps = Vec::new();
     for megabytes in MEGABYTES {
         let saved = capture(bench, jdk, collector, megabytes)?;
@@ -71,7 +75,8 @@ fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -
     java.args(["dev.hotfork.bench.LiveObjects", &megabytes.to_string()]);
     let program = Program::start(bench, &format!("LiveObjects {megabytes}"), &mut java)?;
     let image = image(bench, megabytes);
-    let saved = bench.product.snapshot(program.process.pid(), &image).map_err(|failure| program.process.failure(&failure.0))?;
+    let saved =
+        bench.product.snapshot(program.process.pid(), &image).map_err(|failure| program.process.failure(&failure.0))?;
     program.process.kill()?;
     Ok(saved)
 }

@@ -1,23 +1,23 @@
 //! The small Java programs of bench/java, which say READY when they are set up.
 
 use crate::bench::Bench;
-use crate::failure::{During, Outcome, fail};
+use crate::failure::{Outcome, fail};
 use crate::jdk::{Collector, Jdk};
 use crate::process::Process;
+use crate::target;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-const CLASSES: &str = "target/bench-classes";
 /// A program that says nothing for so long hangs.
 const HANG: Duration = Duration::from_secs(120);
 
 /// `java` with the classes of bench/java, before its main class.
 pub fn java(jdk: &Jdk, collector: Collector, heap: &str) -> Outcome<Command> {
-    let classes = std::path::absolute(CLASSES).during("find the current directory")?;
+    let classes = target::directory()?.join("bench-classes");
     if !classes.join("dev/hotfork/bench").is_dir() {
-        return fail(format!("{CLASSES} is missing: ./x bench compiles it from bench/java"));
+        return fail(format!("{} is missing: ./x bench compiles it from bench/java", classes.display()));
     }
     let mut java = Command::new(jdk.java());
     java.args([collector.flag(), heap, "-cp"]).arg(classes).stdin(Stdio::null());
@@ -46,7 +46,11 @@ impl Program {
         });
         let mut program = Self { process, lines };
         let line = program.line()?;
-        if line.starts_with("READY") { Ok(program) } else { Err(program.process.failure(&format!("said {line:?}, not READY"))) }
+        if line.starts_with("READY") {
+            Ok(program)
+        } else {
+            Err(program.process.failure(&format!("said {line:?}, not READY")))
+        }
     }
 
     pub fn line(&mut self) -> Outcome<String> {
