@@ -66,7 +66,7 @@ impl Plan {
             )
         } else {
             let collectors = &[Collector::G1, Collector::Serial];
-            let warm_up = Duration::from_secs(20);
+            let warm_up = Duration::from_secs(15);
             (10, Self { rounds: 0, collectors, warm_up, instances: 8, captures: 20, live_rounds: 10, pairs: 30 })
         };
         Self { rounds: args.rounds.unwrap_or(rounds) as usize, ..plan }
@@ -86,6 +86,11 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
     let mut jdks = jdk::find(&args.jdk)?;
     if args.quick && args.jdk.is_empty() {
         jdks.drain(..jdks.len() - 1);
+    }
+    for major in jdk::MAJORS {
+        if args.jdk.is_empty() && !args.quick && !jdks.iter().any(|jdk| jdk.major == major) {
+            eprintln!("JDK {major} is not here and is left out: ./x.d/jdks {major} fetches it");
+        }
     }
     let work = args.work.canonicalize().during(format!("find {}", args.work.display()))?;
     let plan = Plan::new(args);

@@ -25,8 +25,8 @@ pub struct DemoArgs {
     /// A major version or the home of a JDK [default: that of JAVA_HOME, or the newest found]
     #[arg(long, value_name = "JDK")]
     jdk: Option<String>,
-    /// Seconds of load before the capture
-    #[arg(long, value_name = "SECONDS", default_value_t = 25)]
+    /// Seconds of load before the capture, at least
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     warm_up: u64,
     /// An empty directory for images and logs
     #[arg(long, value_name = "DIRECTORY", hide = true)]
@@ -87,7 +87,7 @@ fn capture_under_load(
     time: Duration,
 ) -> Outcome<Saved> {
     demo.progress.step("2. Driving it with four clients that read pages and JSON and place and cancel orders");
-    let load = service::warm_up(&SPRING, port, time, &mut demo.progress)?;
+    let load = service::warm_up(&SPRING, original, port, time, &mut demo.progress)?;
     let before = load.requests();
     demo.progress.step("3. Capturing it while it goes on serving");
     load.slowest();

@@ -6,7 +6,7 @@ use crate::target;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const MAJORS: [u32; 3] = [17, 21, 25];
+pub const MAJORS: [u32; 3] = [17, 21, 25];
 
 #[derive(Clone, Debug)]
 pub struct Jdk {
@@ -60,7 +60,7 @@ pub fn find(named: &[String]) -> Outcome<Vec<Jdk>> {
                 Some(jdk) => found.push(jdk),
                 None => {
                     return fail(format!(
-                        "--jdk {major}: not found in JAVA_HOME, target/jdks or /usr/lib/jvm; name its home"
+                        "--jdk {major}: not found in JAVA_HOME, PATH, target/jdks or /usr/lib/jvm; name its home"
                     ));
                 }
             },
@@ -80,7 +80,7 @@ pub fn find(named: &[String]) -> Outcome<Vec<Jdk>> {
         }
     }
     if found.is_empty() {
-        return fail("no JDK 17, 21 or 25 in JAVA_HOME, target/jdks or /usr/lib/jvm: ./x.d/jdks 21 fetches one");
+        return fail("no JDK 17, 21 or 25 in JAVA_HOME, PATH, target/jdks or /usr/lib/jvm: ./x.d/jdks 21 fetches one");
     }
     found.sort_by_key(|jdk| jdk.major);
     Ok(found)
@@ -88,6 +88,9 @@ pub fn find(named: &[String]) -> Outcome<Vec<Jdk>> {
 
 fn candidates() -> Outcome<Vec<PathBuf>> {
     let mut homes: Vec<PathBuf> = std::env::var_os("JAVA_HOME").map(PathBuf::from).into_iter().collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let launchers = std::env::split_paths(&path).filter_map(|directory| directory.join("java").canonicalize().ok());
+    homes.extend(launchers.filter_map(|java| Some(java.parent()?.parent()?.to_path_buf())));
     for directory in [target::directory()?.join("jdks"), PathBuf::from("/usr/lib/jvm")] {
         // A directory that is not there holds no JDK.
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();

@@ -90,7 +90,7 @@ fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared) -> Outcome<
     let mut turn = number;
     while !shared.stop.load(Ordering::Relaxed) {
         turn += 1;
-        if turn % ORDER_EVERY == 0 {
+        if turn.is_multiple_of(ORDER_EVERY) {
             let orders = shared.orders.read().unwrap_or_else(PoisonError::into_inner);
             if *orders {
                 client.order()?;

@@ -5,6 +5,7 @@ use crate::first_response::FirstResponse;
 use crate::http::Connection;
 use crate::jdk::{Collector, Jdk};
 use crate::load::Load;
+use crate::proc;
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::sample::Sample;
@@ -13,7 +14,11 @@ use std::time::{Duration, Instant};
 
 /// Clients of the load.
 const CLIENTS: usize = 4;
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How long the compilers are watched to say how busy they are; also how often progress is shown.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Compilers that use less than this part of a CPU are done with what matters.
+const IDLE_SHARE: f64 = 0.05;
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
@@ -34,23 +39,55 @@ impl Setting<'_> {
     }
 }
 
-/// Drives the service for a while. The load goes on, without orders, when this returns.
-pub fn warm_up(sample: &'static Sample, port: u16, time: Duration, progress: &mut Progress) -> Outcome<Load> {
+/// Drives the service for `time` at least, then on until its compilers have little left to do, for three
+/// times as long at most. The load goes on, without orders, when this returns.
+pub fn warm_up(
+    sample: &'static Sample,
+    process: &Process,
+    port: u16,
+    time: Duration,
+    progress: &mut Progress,
+) -> Outcome<Load> {
     let load = Load::start(sample, port, CLIENTS);
     let begun = Instant::now();
-    while begun.elapsed() < time && !load.failed() {
-        std::thread::sleep(PROGRESS_EVERY.min(time.saturating_sub(begun.elapsed())));
-        let rate = load.requests() as f64 / begun.elapsed().as_secs_f64();
+    let mut compiled = compiler_cpu(process)?;
+    let mut busy = true;
+    while (begun.elapsed() < time || (busy && begun.elapsed() < time * 3)) && !load.failed() {
+        std::thread::sleep(WINDOW);
+        let before = std::mem::replace(&mut compiled, compiler_cpu(process)?);
+        let share = compiled.saturating_sub(before) as f64 / WINDOW.as_nanos() as f64;
+        busy = share > IDLE_SHARE;
         progress.show(&format!(
-            "{} of {} s, {} requests, {rate:.0} a second",
+            "{} s, {} requests, {:.0} a second, {:.0} % of a CPU compiling",
             begun.elapsed().as_secs(),
-            time.as_secs(),
-            load.requests()
+            load.requests(),
+            load.requests() as f64 / begun.elapsed().as_secs_f64(),
+            share * 100.0
         ));
     }
     load.stop_orders();
     progress.clear();
     Ok(load)
+}
+
+/// Waits, without load, until nothing is compiled any more, or for ten seconds.
+pub fn settle(process: &Process) -> Outcome<()> {
+    let begun = Instant::now();
+    let mut compiled = compiler_cpu(process)?;
+    while begun.elapsed() < SETTLED_WITHIN {
+        std::thread::sleep(WINDOW / 2);
+        let before = std::mem::replace(&mut compiled, compiler_cpu(process)?);
+        if compiled == before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What the JIT's threads have used so far; HotSpot ends those that it has no work for.
+fn compiler_cpu(process: &Process) -> Outcome<u64> {
+    let threads = proc::threads(process.pid()).map_err(|failure| process.failure(&failure.0))?;
+    Ok(threads.iter().filter(|thread| thread.name.contains("CompilerThre")).map(|thread| thread.nanoseconds).sum())
 }
 
 /// The answer to the measured request must be what a fresh service gave.

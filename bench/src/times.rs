@@ -58,10 +58,10 @@ impl Times {
     pub fn of(instance: &mut Process, file: &Path) -> Outcome<Self> {
         let deadline = Instant::now() + WRITTEN_WITHIN;
         loop {
-            if let Ok(text) = std::fs::read_to_string(file) {
-                if text.ends_with('\n') {
-                    return Self::parse(&text);
-                }
+            if let Ok(text) = std::fs::read_to_string(file)
+                && text.ends_with('\n')
+            {
+                return Self::parse(&text);
             }
             instance.must_run()?;
             if Instant::now() > deadline {

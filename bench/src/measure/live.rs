@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::product::Saved;
 use crate::times::Times;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const MEGABYTES: [u64; 2] = [100, 2048];
 
@@ -81,8 +81,8 @@ fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -
     Ok(saved)
 }
 
-fn restore(bench: &Bench, image: &PathBuf) -> Outcome<Restore> {
-    page_cache::read([image.as_path()])?;
+fn restore(bench: &Bench, image: &Path) -> Outcome<Restore> {
+    page_cache::read([image])?;
     let times = bench.work.join("times.json");
     let mut command = bench.product.restore(image, &times, None);
     let mut instance = Process::spawn("restore of LiveObjects", &mut command, &bench.work.join("restore.log"))?;

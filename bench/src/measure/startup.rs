@@ -77,9 +77,10 @@ fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
     let (port, path) = (ports.free()?, work.join("service.image"));
     let mut original = setting.start(port, work)?;
     let body = service::first_response(setting.sample, &mut original, port, 0, None)?.body;
-    let load = service::warm_up(setting.sample, port, plan.warm_up, progress)?;
+    let load = service::warm_up(setting.sample, &original, port, plan.warm_up, progress)?;
     load.stop().map_err(|failure| original.failure(&failure.0))?;
     service::must_answer(setting.sample, port, &body)?;
+    service::settle(&original)?;
     let saved = product.snapshot(original.pid(), &path).map_err(|failure| original.failure(&failure.0))?;
     original.kill()?;
     Ok(Image { path, port, body, saved })

@@ -14,12 +14,12 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * One thread spins on System.nanoTime and keeps the longest gap between two readings; others keep memory and
- * descriptors busy. Each line on standard input is answered by the longest gap since the last one.
+ * One thread spins on System.nanoTime and keeps the longest gap between two readings; others, on the CPUs that are
+ * left, keep memory and descriptors busy. Each line on standard input is answered by the longest gap since the last one.
  */
 public final class GapProbe {
-    private static final int WORKERS = 2;
-    private static final int CONNECTIONS_PER_WORKER = 6;
+    private static final int WORKERS = Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors() - 1));
+    private static final int CONNECTIONS = 12;
     private static final int FILES = 5;
 
     private static final AtomicLong longest = new AtomicLong();
@@ -36,7 +36,7 @@ public final class GapProbe {
         ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
         for (int i = 0; i < WORKERS; i++) {
             List<Socket> ends = new ArrayList<>();
-            for (int j = 0; j < CONNECTIONS_PER_WORKER; j++) {
+            for (int j = 0; j < CONNECTIONS / WORKERS; j++) {
                 ends.add(new Socket(listener.getInetAddress(), listener.getLocalPort()));
                 ends.add(listener.accept());
             }
