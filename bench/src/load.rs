@@ -1,0 +1,125 @@
+//! Closed-loop load: each client sends its next request when it has the answer to the last.
+
+use crate::failure::{Failure, Outcome, fail};
+use crate::http::{Connection, Response};
+use crate::sample::Sample;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// One request in so many is an order, placed and cancelled.
+const ORDER_EVERY: usize = 12;
+const ORDER: &str = r#"{"customerId": 3, "lines": [{"productId": 5, "quantity": 2}]}"#;
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    requests: AtomicU64,
+    /// Nanoseconds of the slowest request since it was last asked for.
+    slowest: AtomicU64,
+    /// Held for reading from placing an order to its cancellation.
+    orders: RwLock<bool>,
+    failure: Mutex<Option<Failure>>,
+}
+
+pub struct Load {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub fn start(sample: &'static Sample, port: u16, clients: usize) -> Self {
+        let shared = Arc::new(Shared { orders: RwLock::new(sample.writes), ..Shared::default() });
+        let clients = (0..clients)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    if let Err(failure) = drive(sample, port, number, &shared) {
+                        shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        Self { shared, clients }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds of the slowest request since this was last asked.
+    pub fn slowest(&self) -> u64 {
+        self.shared.slowest.swap(0, Ordering::Relaxed)
+    }
+
+    /// The service is as it was before the load when this returns, and only read from then on.
+    pub fn stop_orders(&self) {
+        *self.shared.orders.write().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    /// Whether a request has failed.
+    pub fn failed(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the load; any request that failed is a failure. The number of requests answered.
+    pub fn stop(self) -> Outcome<u64> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            if client.join().is_err() {
+                return fail("a client of the load panicked");
+            }
+        }
+        match self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(failure) => Err(Failure(format!("under load: {failure}"))),
+            None => Ok(self.shared.requests.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+struct Client<'a> {
+    port: u16,
+    connection: Connection,
+    shared: &'a Shared,
+}
+
+fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared) -> Outcome<()> {
+    let mut client = Client { port, connection: Connection::open(port)?, shared };
+    let mut turn = number;
+    while !shared.stop.load(Ordering::Relaxed) {
+        turn += 1;
+        if turn.is_multiple_of(ORDER_EVERY) {
+            let orders = shared.orders.read().unwrap_or_else(PoisonError::into_inner);
+            if *orders {
+                client.order()?;
+                continue;
+            }
+        }
+        client.send("GET", sample.reads[turn % sample.reads.len()], "", 200)?;
+    }
+    Ok(())
+}
+
+impl Client<'_> {
+    fn order(&mut self) -> Outcome<()> {
+        let placed = self.send("POST", "/api/orders", ORDER, 201)?;
+        let Some(location) = placed.location else { return fail("POST /api/orders was answered without a Location") };
+        // Absolute or not, what is asked for is its path.
+        let path = location.split_once("/api/").map(|(_, rest)| format!("/api/{rest}"));
+        let Some(path) = path else { return fail(format!("Location {location} of a new order is not below /api")) };
+        self.send("DELETE", &path, "", 204).map(drop)
+    }
+
+    fn send(&mut self, method: &str, path: &str, body: &str, status: u16) -> Outcome<Response> {
+        let begun = Instant::now();
+        let response = self.connection.request(method, path, body)?.must_be(status, &format!("{method} {path}"))?;
+        self.shared.slowest.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        if response.last {
+            self.connection = Connection::open(self.port)?;
+        }
+        Ok(response)
+    }
+}
