@@ -101,7 +101,7 @@ crate::plain_struct! {
         pub environment: u64,
         pub environment_length: u64,
         pub environment_count: u64,
-        /// Signals (bit n-1) that the restoring process ignored: SIGHUP, SIGINT, SIGQUIT stay so.
+        /// Signals (bit n-1) that the restoring process ignored: SIGHUP and SIGINT stay so.
         pub ignored_signals: u64,
         /// 0 when PR_SET_MM_MAP was refused and `__curbrk` was set to brk(0) instead.
         pub brk_set: u64,

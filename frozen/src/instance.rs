@@ -5,7 +5,7 @@
 //! space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, hotfork_revive, hotfork_wake};
+use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake};
 use crate::say::die;
 use crate::state::{slot, state_of};
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
@@ -76,8 +76,9 @@ fn restore_signals(ignored: u64) {
         }
         // SAFETY: the template wrote all of SIGACTIONS, and no other thread exists.
         let Some(mut action) = (unsafe { (*SIGACTIONS.get()).get(signal as usize - 1).copied() }) else { continue };
-        // SIGHUP, SIGINT, SIGQUIT: whether to ignore them is the caller's matter, not the image's.
-        if signal <= 3 {
+        // SIGHUP, SIGINT: whether to ignore them is the caller's matter, not the image's. SIGQUIT is HotSpot's
+        // own in any case, as in a JVM that starts: attach and thread dumps need it, and a shell's `&` ignores it.
+        if signal <= 2 {
             if ignored & (1 << (signal - 1)) != 0 {
                 action.handler = SIG_IGN;
             } else if action.handler == SIG_IGN {
@@ -135,9 +136,32 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
         if (*slot).os_thread_id != 0 {
             *((*slot).os_thread_id as *mut i32) = gettid().unwrap_or(0) as i32;
         }
+        if (*slot).ucontext != 0 {
+            keep_waiting(Frame::new((*slot).ucontext));
+        }
     }
     REVIVED.fetch_add(1, SeqCst);
     futex_wake_all(&REVIVED, false);
+}
+
+/// A timed wait keeps what it had left. Otherwise all deadlines of an old image have passed, and every waiting
+/// thread wakes at once and takes the processors from the one that has something to do.
+///
+/// # Safety
+/// `frame` is the calling thread's signal frame.
+unsafe fn keep_waiting(frame: Frame) {
+    const SECOND: u64 = 1_000_000_000;
+    let Some(deadline) = frame.futex_deadline() else { return };
+    // SAFETY: the record was filled before the image was written.
+    let captured = unsafe { (*RECORD.get()).clocks.monotonic };
+    let gap = monotonic().saturating_sub(captured);
+    // SAFETY: the interrupted call's timespec, on this thread's own stack or in memory of its caller, who waits.
+    unsafe {
+        let time = deadline as *mut [u64; 2];
+        let nanoseconds = (*time)[1].wrapping_add(gap % SECOND);
+        (*time)[0] = (*time)[0].wrapping_add(gap / SECOND).wrapping_add(nanoseconds / SECOND);
+        (*time)[1] = nanoseconds % SECOND;
+    }
 }
 
 /// # Safety

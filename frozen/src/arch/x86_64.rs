@@ -184,6 +184,9 @@ pub const ARCH_GET_FS: u64 = 0x1003;
 // Offsets in the kernel's `ucontext` (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h): uc_flags 8,
 // uc_link 8, uc_stack 24, then the sigcontext of 256 bytes, then uc_sigmask.
 const SIGCONTEXT: u64 = 40;
+const R9: u64 = SIGCONTEXT + 8;
+const R10: u64 = SIGCONTEXT + 2 * 8;
+const RSI: u64 = SIGCONTEXT + 9 * 8;
 const RAX: u64 = SIGCONTEXT + 13 * 8;
 const RIP: u64 = SIGCONTEXT + 16 * 8;
 const SIGMASK: u64 = SIGCONTEXT + 256;
@@ -212,6 +215,21 @@ impl Frame {
     /// Signals that were blocked where the handler interrupted the thread.
     pub fn blocked(self) -> u64 {
         self.word(SIGMASK)
+    }
+
+    /// Address of the absolute CLOCK_MONOTONIC deadline of an interrupted futex(FUTEX_WAIT_BITSET), the
+    /// call beneath every timed wait of glibc and HotSpot: two 8-byte words that the wait will read again.
+    pub fn futex_deadline(self) -> Option<u64> {
+        const FUTEX_WAIT_BITSET: u64 = 9;
+        const FUTEX_CLOCK_REALTIME: u64 = 256;
+        const COMMAND: u64 = 0x7f;
+        let operation = self.word(RSI) & 0xffff_ffff;
+        let is_wait = self.interrupted_call() == Some(-1)
+            && operation & COMMAND == FUTEX_WAIT_BITSET
+            && operation & FUTEX_CLOCK_REALTIME == 0
+            && self.word(R9) as u32 == u32::MAX;
+        let deadline = self.word(R10);
+        (is_wait && deadline != 0).then_some(deadline)
     }
 
     /// The system call that the thread was interrupted in, if it was: its number where the kernel

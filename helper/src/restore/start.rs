@@ -9,7 +9,7 @@ use crate::host::clocks;
 use nix::sys::signal::Signal;
 
 /// Signals whose being ignored is the caller's wish (nohup, a shell's background job), not the image's.
-const CALLERS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+const CALLERS: [Signal; 2] = [Signal::SIGHUP, Signal::SIGINT];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Start {

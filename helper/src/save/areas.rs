@@ -1,6 +1,7 @@
 //! What becomes of each mapping of a template.
 
 use super::libraries;
+use crate::proc::maps::Mapping;
 use crate::proc::smaps::{DetailedMapping, VmFlags};
 use hotfork_abi::record::{KnownRange, PerfMemory};
 use std::collections::BTreeMap;
@@ -40,11 +41,19 @@ pub struct Area {
     pub stack: bool,
     /// HotSpot's performance memory: one operation of its own.
     pub performance: bool,
+    /// Parts of it that are mapped from the image which this JVM was restored from: every page of them counts.
+    pub restored: Vec<Range<u64>>,
 }
 
 impl Area {
     pub fn length(&self) -> u64 {
         self.end - self.start
+    }
+
+    /// Whether the page comes from an earlier image. The ranges are in order.
+    pub fn is_restored(&self, page: u64) -> bool {
+        let next = self.restored.partition_point(|range| range.end <= page);
+        self.restored.get(next).is_some_and(|range| range.contains(&page))
     }
 
     pub fn is_readable(&self) -> bool {
@@ -62,6 +71,14 @@ pub struct Context<'a> {
     pub temporary: &'a [PathBuf],
     /// Ranges of glibc's arenas.
     pub arenas: &'a [Range<u64>],
+    /// Inode and name of the image that this JVM was restored from. What is mapped from it is ordinary memory.
+    pub restored_from: Option<(u64, &'a [u8])>,
+}
+
+impl Context<'_> {
+    fn is_restored(&self, mapping: &Mapping) -> bool {
+        !mapping.shared && self.restored_from == Some((mapping.inode, mapping.name.as_slice()))
+    }
 }
 
 /// Left out: the restoring host has its own of these.
@@ -73,12 +90,12 @@ pub fn plan(mappings: &[DetailedMapping], context: &Context) -> Vec<Area> {
     let foreign = mappings.iter().any(|one| {
         let own =
             |path: &Path| path.starts_with(context.java_home) || path == context.agent || libraries::is_system(path);
-        one.mapping.execute && one.mapping.file().is_some_and(|path| !own(path))
+        one.mapping.execute && !context.is_restored(&one.mapping) && one.mapping.file().is_some_and(|path| !own(path))
     });
     let carried = carried_files(mappings, context);
     let mut areas: Vec<Area> = Vec::new();
     for one in mappings.iter().filter(|one| !HOST_ONLY.contains(&one.mapping.name.as_slice())) {
-        let source = source(one, &carried);
+        let source = source(one, &carried, context);
         for range in split(one.mapping.range(), &source, foreign, context) {
             let area = area(one, range, source.clone(), foreign, context);
             match areas.last_mut() {
@@ -86,6 +103,7 @@ pub fn plan(mappings: &[DetailedMapping], context: &Context) -> Vec<Area> {
                     last.end = area.end;
                     last.holds_pages |= area.holds_pages;
                     last.stack |= area.stack;
+                    last.restored.extend(area.restored);
                 }
                 _ => areas.push(area),
             }
@@ -94,12 +112,12 @@ pub fn plan(mappings: &[DetailedMapping], context: &Context) -> Vec<Area> {
     areas
 }
 
-fn source(one: &DetailedMapping, carried: &BTreeMap<PathBuf, bool>) -> Source {
+fn source(one: &DetailedMapping, carried: &BTreeMap<PathBuf, bool>, context: &Context) -> Source {
     let mapping = &one.mapping;
     if one.flags.wipe_on_fork || one.flags.droppable {
         return Source::Wiped;
     }
-    if mapping.is_anonymous() {
+    if mapping.is_anonymous() || context.is_restored(mapping) {
         return Source::Anonymous;
     }
     match mapping.file() {
@@ -156,6 +174,7 @@ fn area(one: &DetailedMapping, range: Range<u64>, source: Source, foreign: bool,
     let known = context.known.iter().any(|known| (known.address..known.address + known.length).contains(&range.start));
     let arena = one.mapping.name == b"[heap]" || context.arenas.iter().any(|arena| arena.contains(&range.start));
     let from_file = source != Source::Anonymous;
+    let restored = context.is_restored(&one.mapping);
     Area {
         start: range.start,
         end: range.end,
@@ -163,13 +182,14 @@ fn area(one: &DetailedMapping, range: Range<u64>, source: Source, foreign: bool,
         flags: one.flags,
         page_size: one.page_size,
         // The kernel refuses a file mapping that grows downwards, and hugetlb memory is never a file's.
-        mapped_from_image: (from_file || !foreign || known || arena || stack)
+        mapped_from_image: (from_file || restored || !foreign || known || arena || stack)
             && !one.flags.grows_down
             && !one.flags.hugetlb,
         source,
-        holds_pages: one.holds_pages(),
+        holds_pages: one.holds_pages() || restored,
         stack,
         performance: context.perf.length != 0 && holds(context.perf.address),
+        restored: if restored { vec![range] } else { Vec::new() },
     }
 }
 

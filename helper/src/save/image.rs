@@ -25,6 +25,7 @@ use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What is known of the JVM besides its template.
@@ -126,6 +127,7 @@ fn plan(
             agent: Path::new(facts.begin.agent.as_str()),
             temporary: facts.temporary_directories,
             arenas: &arenas,
+            restored_from: restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str())),
         },
     );
     let pagemap = Pagemap::open(template.process())?;
@@ -134,6 +136,13 @@ fn plan(
     let contents: Result<Vec<_>, _> =
         areas.into_iter().map(|area| pages::select(area, template, &pagemap, &kinds, &mut counts)).collect();
     Ok((operations::plan(&contents?, PAGES_START), counts))
+}
+
+/// The agent's own memory lies in its library or is anonymous, but in a restored JVM it is mapped from the image.
+fn restored_from<'a>(record: u64, mappings: &'a [DetailedMapping], agent: &Path) -> Option<(u64, &'a [u8])> {
+    let mapping = mappings.iter().map(|one| &one.mapping).find(|mapping| mapping.range().contains(&record))?;
+    let path = mapping.file().filter(|path| *path != agent)?;
+    Some((mapping.inode, path.as_os_str().as_bytes()))
 }
 
 fn write_pages(

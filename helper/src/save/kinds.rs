@@ -90,6 +90,7 @@ mod tests {
             holds_pages: true,
             stack,
             performance: false,
+            restored: Vec::new(),
         }
     }
 

@@ -18,6 +18,7 @@ fn area(start: u64, end: u64, protection: u32, source: Source) -> Area {
         holds_pages: true,
         stack: false,
         performance: false,
+        restored: Vec::new(),
     }
 }
 

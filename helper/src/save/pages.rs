@@ -48,7 +48,7 @@ pub fn select(
         Source::Anonymous => {
             let mut pages = Vec::new();
             pagemap.visit(area.start..area.end, |page, state| {
-                if state.has_contents() {
+                if state.has_contents() || area.is_restored(page) {
                     pages.push(page)
                 }
             })?;

@@ -99,7 +99,7 @@ public final class ConnectedSockets extends Subject {
     }
 
     private void expect(String name, int expected, BlockingQueue<Integer> queue) throws InterruptedException {
-        Integer got = queue.poll(20, TimeUnit.SECONDS);
+        Integer got = queue.poll(60, TimeUnit.SECONDS);
         require(got != null, "%s: the thread in read does not return", name);
         require(got == expected, "%s read %d, not %d", name, got, expected);
     }

@@ -3,8 +3,8 @@ package dev.hotfork.subjects;
 import java.io.File;
 
 /**
- * A file that the original deletes at its exit, and no instance may. Whoever runs it looks at the paths: KEEP PATH is to
- * be there until the original has ended, DROP PATH no longer than the process that says so.
+ * A file that the original deletes at its exit, and no instance may. Whoever runs it looks at the paths: KEEP PATH is
+ * to be there until the original has ended, DROP PATH no longer than the process that says so.
  */
 @Traits(harness = "files")
 public final class DeleteOnExit extends Subject {

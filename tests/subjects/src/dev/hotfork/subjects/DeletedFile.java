@@ -3,6 +3,7 @@ package dev.hotfork.subjects;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Random;
 
 /** Files below the temporary directory that are being read: one deleted, one that the original deletes later. */
@@ -25,9 +26,8 @@ public final class DeletedFile extends Subject {
         Path second = Files.createTempFile("named", null);
         second.toFile().deleteOnExit();
         named = reader(second);
-        for (SteadyReader reader : new SteadyReader[] {deleted, named}) {
-            start("reader", reader::readOn);
-        }
+        start("deleted", deleted::readOn);
+        start("named", named::readOn);
         bothReadOn();
     }
 
@@ -44,9 +44,6 @@ public final class DeletedFile extends Subject {
     }
 
     private void bothReadOn() {
-        for (SteadyReader reader : new SteadyReader[] {deleted, named}) {
-            long before = reader.pieces();
-            await("a reader reads on", () -> reader.pieces() > before + 50);
-        }
+        allAdvance(Map.of("reading a deleted file", deleted.pieces(), "reading a file", named.pieces()), 50);
     }
 }

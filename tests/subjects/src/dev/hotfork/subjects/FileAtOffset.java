@@ -4,6 +4,7 @@ import java.io.FileInputStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 
 /** A regular file outside the temporary directory, being read: in each process the offset is its own. */
 @Traits
@@ -24,7 +25,7 @@ public final class FileAtOffset extends Subject {
         resting.skipNBytes(content.length / 2);
         moving = new SteadyReader(FileChannel.open(file), content);
         start("reader", moving::readOn);
-        await("the reader reads", () -> moving.pieces() > 0);
+        allAdvance(Map.of("the reader", moving.pieces()), 1);
     }
 
     @Override
@@ -33,7 +34,6 @@ public final class FileAtOffset extends Subject {
             require(resting.read() == (content[at] & 0xff), "another byte at %d", at);
         }
         require(resting.read() == -1, "the file is longer than it was");
-        long before = moving.pieces();
-        await("the reader reads on", () -> moving.pieces() > before + 50);
+        allAdvance(Map.of("the reader", moving.pieces()), 50);
     }
 }

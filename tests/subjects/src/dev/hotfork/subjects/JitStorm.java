@@ -4,11 +4,12 @@ import java.lang.invoke.LambdaMetafactory;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongUnaryOperator;
 
-/** Goes on making classes, lambdas and method handles, runs them until they are compiled, and verifies what they give. */
+/** Goes on making classes, lambdas and method handles, runs them until they are compiled, verifies what they give. */
 @Traits(heap = 160)
 public final class JitStorm extends Subject {
     /** Enough for C2. */
@@ -36,13 +37,12 @@ public final class JitStorm extends Subject {
             int kind = i;
             start("storm-" + kind, () -> storm(kind));
         }
-        await("the storm blows", () -> made.get() > KEPT);
+        allAdvance(Map.of("the storm", made), KEPT);
     }
 
     @Override
     protected void check() {
-        long before = made.get();
-        await("the storm goes on", () -> made.get() > before + KEPT);
+        allAdvance(Map.of("the storm", made), KEPT);
     }
 
     private void storm(int kind) throws Throwable {

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Live objects of -Dhotfork.live.mb=MB (64 unless told), all verified: large arrays, small linked nodes, a map. The heap
- * has to be half as much again.
+ * Live objects of -Dhotfork.live.mb=MB (64 unless told), all verified: large arrays, small linked nodes, a map. The
+ * heap has to be half as much again.
  */
 @Traits(heap = 160)
 public final class LargeHeap extends Subject {

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Connected sockets in an epoll set, as a server has them: the original goes on to be told of bytes; an instance must be
- * told that they are at their end, or it would keep them for ever.
+ * Connected sockets in an epoll set, as a server has them: the original goes on to be told of bytes; an instance must
+ * be told that they are at their end, or it would keep them for ever.
  */
 @Traits
 public final class SelectedSockets extends Subject {

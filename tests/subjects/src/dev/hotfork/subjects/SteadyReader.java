@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Reads a file over and over and knows what has to come: an offset that is only a little off shows at once. */
 final class SteadyReader {
@@ -13,7 +14,7 @@ final class SteadyReader {
 
     private final FileChannel channel;
     private final byte[] content;
-    private volatile long pieces;
+    private final AtomicLong pieces = new AtomicLong();
 
     SteadyReader(FileChannel channel, byte[] content) {
         this.channel = channel;
@@ -34,12 +35,12 @@ final class SteadyReader {
             }
             require(Arrays.equals(piece.array(), 0, length, content, at, at + length), "other bytes at %d", at);
             at += length;
-            pieces++;
+            pieces.incrementAndGet();
             Thread.sleep(1);
         }
     }
 
-    long pieces() {
+    AtomicLong pieces() {
         return pieces;
     }
 }

@@ -4,11 +4,16 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 
 /**
  * One kind of state that a capture has to carry. A subject sets the state up, says READY, and checks itself when it is
@@ -18,8 +23,8 @@ public abstract class Subject {
     private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
     /** 120 seconds, counted in polls: the clock of an instance has jumped. */
     private static final int POLLS = 6000;
-    private static final long CHECK_MILLIS = 60_000;
-    private static final long AWAIT_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final long CHECK_MILLIS = 120_000;
+    private static final long AWAIT_NANOS = TimeUnit.SECONDS.toNanos(60);
 
     private final AtomicReference<String> broken = new AtomicReference<>();
     private Path triggers;
@@ -87,11 +92,8 @@ public abstract class Subject {
         Thread checker = start("check", this::check);
         checker.join(CHECK_MILLIS);
         if (checker.isAlive()) {
-            StringBuilder where = new StringBuilder("the check hangs");
-            for (StackTraceElement frame : checker.getStackTrace()) {
-                where.append(" at ").append(frame);
-            }
-            broken(where.toString());
+            broken(Arrays.stream(checker.getStackTrace()).limit(12).map(StackTraceElement::toString)
+                .collect(Collectors.joining(" at ", "the check hangs at ", "")));
         }
     }
 
@@ -147,6 +149,13 @@ public abstract class Subject {
 
     protected final void await(String what, CountDownLatch latch) {
         await(what, () -> latch.getCount() == 0);
+    }
+
+    /** Waits until every counter has moved on by so much, each from where it is now. */
+    protected final void allAdvance(Map<String, AtomicLong> counters, long by) {
+        Map<String, Long> goals = new HashMap<>();
+        counters.forEach((name, counter) -> goals.put(name, counter.get() + by));
+        counters.forEach((name, counter) -> await(name + " advances", () -> counter.get() >= goals.get(name)));
     }
 
     /** Starts a daemon thread; what it throws fails the check. */

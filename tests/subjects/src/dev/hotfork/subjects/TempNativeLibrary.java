@@ -12,7 +12,7 @@ import java.util.List;
  * Native libraries that were extracted to the temporary directory and loaded from there, as many Java libraries do: one
  * file is deleted at once, one when the original ends. Nothing is called in them; their code is compared.
  */
-@Traits
+@Traits(options = "--enable-native-access=ALL-UNNAMED")
 public final class TempNativeLibrary extends Subject {
     private static final String LIBRARY = "libverify.so";
 

@@ -1,13 +1,15 @@
 package dev.hotfork.subjects;
 
-import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** A thousand platform threads, each with a counter of its own that nobody else may touch. */
 @Traits(options = "-Xss256k", heap = 128)
 public final class ThousandThreads extends Subject {
     private static final int THREADS = 1000;
 
-    private final AtomicLongArray counts = new AtomicLongArray(THREADS);
+    private final Map<String, AtomicLong> counts = new HashMap<>();
 
     public static void main(String[] args) {
         new ThousandThreads().run(args);
@@ -18,32 +20,23 @@ public final class ThousandThreads extends Subject {
         for (int i = 0; i < THREADS; i++) {
             int own = i;
             String name = "counter-" + own;
-            start(name, () -> count(own, name));
+            AtomicLong counter = new AtomicLong();
+            counts.put(name, counter);
+            start(name, () -> count(own, name, counter));
         }
-        allAdvance();
+        allAdvance(counts, 1);
     }
 
     @Override
     protected void check() {
-        allAdvance();
+        allAdvance(counts, 2);
     }
 
-    private void count(int own, String name) throws InterruptedException {
+    private static void count(int own, String name, AtomicLong counter) throws InterruptedException {
         for (long count = 0; ; count++) {
-            require(counts.compareAndSet(own, count, count + 1), "it is at %d, not %d", counts.get(own), count);
+            require(counter.compareAndSet(count, count + 1), "it is at %d, not %d", counter.get(), count);
             require(Thread.currentThread().getName().equals(name), "runs as %s", Thread.currentThread().getName());
             Thread.sleep(50 + own % 50);
-        }
-    }
-
-    private void allAdvance() {
-        long[] before = new long[THREADS];
-        for (int i = 0; i < THREADS; i++) {
-            before[i] = counts.get(i);
-        }
-        for (int i = 0; i < THREADS; i++) {
-            int own = i;
-            await("counter-" + own + " advances", () -> counts.get(own) >= before[own] + 2);
         }
     }
 }

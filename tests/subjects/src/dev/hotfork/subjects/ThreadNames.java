@@ -17,8 +17,8 @@ public final class ThreadNames extends Subject {
     private static final int THREADS = 20;
     private static final Pattern DUMPED = Pattern.compile("^\"(named-\\d+)\".* nid=(0x\\p{XDigit}+|\\d+) ",
         Pattern.MULTILINE);
-    /** Threads that HotSpot starts and ends as it likes. */
-    private static final String FLEETING = "C[12] .*|G[C1] .*|Shenandoah.*|Attach.*";
+    /** Threads that neither HotSpot nor anybody else ends. */
+    private static final String PERMANENT = "VM .*|Reference .*|Finalizer|Signal .*|Common-.*|named-.*";
 
     private final Map<String, Long> tids = new ConcurrentHashMap<>();
     private final List<Thread> threads = new ArrayList<>();
@@ -39,7 +39,8 @@ public final class ThreadNames extends Subject {
         }
         await("all threads run", started);
         names = Proc.threadNames();
-        names.removeIf(name -> name.matches(FLEETING));
+        names.removeIf(name -> !name.matches(PERMANENT));
+        names.add(Proc.threadName(Proc.pid()));
     }
 
     @Override

@@ -104,10 +104,7 @@ public final class ThreadStates extends Subject {
     @Override
     protected void check() {
         allAsExpected();
-        for (AtomicLong count : new AtomicLong[] {runs, naps, shortWaits}) {
-            long before = count.get();
-            await("the threads that are not waiting advance", () -> count.get() > before + 2);
-        }
+        allAdvance(Map.of("running", runs, "napping", naps, "waiting shortly", shortWaits), 2);
         require(ended.isEmpty(), "ended too early: %s", ended);
 
         released = true;

@@ -31,7 +31,7 @@ final class Workloads {
     /** One maker for each kind; what a maker returns belongs to one thread. */
     static Map<String, Supplier<Workload>> all() {
         Map<String, Supplier<Workload>> all = new LinkedHashMap<>();
-        all.put("longs", Workloads::longs);
+        all.put("longs", () -> longs(50_000));
         all.put("doubles", Workloads::doubles);
         all.put("vectors", Workloads::vectors);
         all.put("strings", Workloads::strings);
@@ -61,11 +61,11 @@ final class Workloads {
         };
     }
 
-    static Workload longs() {
+    static Workload longs(int steps) {
         return repeated("longs", seed -> {
             long a = seed;
             long b = ~seed;
-            for (int i = 0; i < 50_000; i++) {
+            for (int i = 0; i < steps; i++) {
                 a ^= a << 13;
                 a ^= a >>> 7;
                 b = Long.rotateLeft(b * 0x9E3779B97F4A7C15L + a, 29);
@@ -75,12 +75,13 @@ final class Workloads {
         });
     }
 
+    /** Never a NaN, which has more than one form. */
     private static Workload doubles() {
         return repeated("doubles", seed -> {
             double x = seed;
             double sum = 0;
             for (int i = 1; i < 30_000; i++) {
-                x = Math.sqrt(x * 1.37 + i) - x / (i + 0.5);
+                x = Math.sqrt(Math.abs(x) * 1.37 + i) - x / (i + 0.5);
                 sum += Math.abs(x) + (float) x;
             }
             return Double.doubleToRawLongBits(sum);

@@ -1,0 +1,164 @@
+//! What a restored JVM looks like from outside, and how it ends.
+
+use hotfork_tests::hotfork::take;
+use hotfork_tests::matrix::{Cell, Extent, World, cells};
+use hotfork_tests::process::Process;
+use hotfork_tests::subject::{How, Stage};
+use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use std::sync::Arc;
+
+pub fn trials(world: &Arc<World>) -> Vec<Trial> {
+    [
+        cells(world, "restored::looks_as_the_original", 17, Extent::Rotated(0), looks_as_the_original),
+        cells(world, "restored::sigterm_runs_the_hooks", 17, Extent::Rotated(1), sigterm_runs_the_hooks),
+        cells(world, "restored::sigquit_dumps_the_threads", 17, Extent::Rotated(2), sigquit_dumps_the_threads),
+        cells(world, "restored::perf_file_is_its_own", 17, Extent::Rotated(3), perf_file_is_its_own),
+        cells(world, "restored::eight_side_by_side", 17, Extent::Rotated(0), eight_side_by_side),
+        cells(world, "restored::captured_again", 17, Extent::Rotated(1), captured_again),
+        cells(world, "restored::an_old_image_is_as_good", 17, Extent::Rotated(2), after_the_original_was_killed),
+    ]
+    .concat_all()
+}
+
+/// Lists of tests, as one.
+trait ConcatAll {
+    fn concat_all(self) -> Vec<Trial>;
+}
+
+impl<const N: usize> ConcatAll for [Vec<Trial>; N] {
+    fn concat_all(self) -> Vec<Trial> {
+        self.into_iter().flatten().collect()
+    }
+}
+
+fn captured(cell: &Cell, subject: &str, how: How) -> Outcome<(Stage, Process)> {
+    let stage = cell.stage(subject)?;
+    let original = stage.start(how)?;
+    take(original.pid(), &stage.image())?;
+    Ok((stage, original))
+}
+
+/// ps, top and the like see the java command and the names of its threads.
+fn looks_as_the_original(cell: &Cell) -> Outcome {
+    let (stage, mut original) = captured(cell, "ThreadNames", How::Plain)?;
+    let mut instance = stage.restore()?;
+    is_running(&stage, &instance)?;
+    ensure_eq!(proc::command_line(instance.pid())?, proc::command_line(original.pid())?, "command line");
+    ensure_eq!(proc::status(instance.pid(), "Name")?, "java", "name of the process");
+    let names = |process: &Process| -> Outcome<Vec<String>> {
+        let mut names: Vec<String> = proc::threads(process.pid())?.into_values().collect();
+        // The attach listener and Hotfork's own thread serve the original's capture; collectors start workers as they like.
+        names.retain(|name| !["Attach Listener", "Hotfork"].contains(&name.as_str()) && !name.contains('#'));
+        names.sort();
+        Ok(names)
+    };
+    ensure_eq!(names(&instance)?, names(&original)?, "names of the threads");
+    ensure!(proc::threads(instance.pid())?.contains_key(&instance.pid()), "no thread has the pid as its id");
+    stage.check(&mut instance)?;
+    stage.check(&mut original)
+}
+
+/// The subject's own thread polls for its question: when that has been taken it runs.
+fn is_running(stage: &Stage, instance: &Process) -> Outcome {
+    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the instance is a java process", || {
+        proc::command_line(instance.pid()).is_ok_and(|line| {
+            line.last() == stage.arguments().last().and_then(|last| last.to_str()).map(str::to_string).as_ref()
+        }) && proc::threads(instance.pid()).is_ok_and(|threads| threads.len() > 5)
+    })
+    .map_err(|why| instance.tell(&why))
+}
+
+fn sigterm_runs_the_hooks(cell: &Cell) -> Outcome {
+    let (stage, mut original) = captured(cell, "SigTerm", How::Agent)?;
+    let mut instance = stage.restore()?;
+    // Blocked from the first instruction on and taken by the JVM: however early it comes, it is not lost.
+    instance.signal(Signal::SIGTERM)?;
+    instance.says("HOOK ran")?;
+    instance.ends_with(143)?;
+    let mut another = stage.restore()?;
+    stage.check(&mut another)?;
+    original.signal(Signal::SIGTERM)?;
+    original.says("HOOK ran")?;
+    original.ends_with(143)
+}
+
+fn sigquit_dumps_the_threads(cell: &Cell) -> Outcome {
+    let (stage, mut original) = captured(cell, "SigQuit", How::Run)?;
+    let mut instance = stage.restore()?;
+    for process in [&instance, &original] {
+        process.signal(Signal::SIGQUIT)?;
+        process.says_such("a thread dump", |line| line.starts_with("Full thread dump "))?;
+        process.says_such("the witness in the dump", |line| line.starts_with("\"witness of SIGQUIT\""))?;
+    }
+    stage.check(&mut instance)?;
+    stage.check(&mut original)
+}
+
+/// jps and jstat find each JVM by a file that is named by its pid; an end removes the own one only.
+fn perf_file_is_its_own(cell: &Cell) -> Outcome {
+    let (stage, mut original) = captured(cell, "Tools", How::Plain)?;
+    ensure!(remains::perf_file(original.pid()).is_some(), "the original has no hsperfdata file");
+    let mut instance = stage.restore()?;
+    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the instance has a hsperfdata file", || {
+        remains::perf_file(instance.pid()).is_some()
+    })?;
+    stage.check(&mut instance)?;
+    ensure_eq!(remains::files_of(instance.pid()), Vec::<std::path::PathBuf>::new(), "files of the instance that ended");
+    ensure!(remains::perf_file(original.pid()).is_some(), "the instance removed the original's hsperfdata file");
+    stage.check(&mut original)?;
+    ensure_eq!(remains::files_of(original.pid()), Vec::<std::path::PathBuf>::new(), "files of the original that ended");
+    Ok(())
+}
+
+/// Eight instances at a time; they end one by one and harm none of the others.
+fn eight_side_by_side(cell: &Cell) -> Outcome {
+    let (stage, mut original) = captured(cell, "RandomState", How::Agent)?;
+    let mut instances = (0..8).map(|_| stage.restore()).collect::<Outcome<Vec<_>>>()?;
+    let mut values = std::collections::BTreeSet::new();
+    let mut drawn = 0;
+    while let Some(mut instance) = instances.pop() {
+        stage.check(&mut instance)?;
+        for line in instance.out.text().lines().filter(|line| line.starts_with("RANDOM ")) {
+            ensure!(values.insert(line.to_string()), "two instances drew the same {line}");
+            drawn += 1;
+        }
+        for other in &mut instances {
+            ensure!(other.alive()?, "{}", other.tell("did not survive the end of another"));
+        }
+    }
+    ensure!(drawn > 0, "no instance drew a random value");
+    stage.check(&mut original)
+}
+
+/// An instance is a JVM like any other: it can be captured.
+fn captured_again(cell: &Cell) -> Outcome {
+    let (stage, original) = captured(cell, "Load", How::Run)?;
+    let first = stage.restore()?;
+    let port = stage.port().ok_or("the Load subject has a port")?;
+    let moved = hotfork_tests::subject::listening(&first, port)?;
+    let mut client = hotfork_tests::http::Client::connect(moved)?;
+    hotfork_tests::http::ask_load(&mut client, 1)?;
+    let image = stage.scratch.join("second-image");
+    take(first.pid(), &image)?;
+    hotfork_tests::http::ask_load(&mut client, 2).map_err(|why| first.tell(&why))?;
+    drop(client);
+    let mut restore = hotfork_tests::hotfork::command(["restore"]);
+    restore.arg(&image).args(["--listen", &format!("{moved}=0")]);
+    let mut second = Process::start("instance of an instance", restore)?;
+    let again = hotfork_tests::subject::listening(&second, moved)?;
+    stage.tell(&second, "port", &again.to_string())?;
+    for process in [&mut second, &mut { first }, &mut { original }] {
+        stage.check(process)?;
+    }
+    Ok(())
+}
+
+/// A JVM that was killed leaves its files to chance; the image does not depend on them.
+fn after_the_original_was_killed(cell: &Cell) -> Outcome {
+    let (stage, original) = captured(cell, "Timers", How::Plain)?;
+    drop(original);
+    let mut instance = stage.restore()?;
+    stage.check(&mut instance)
+}

@@ -1,0 +1,207 @@
+//! `hotfork run`, and the agent alone, which does the same.
+
+use crate::cat::{Cat, Talk, agent_path};
+use hotfork_tests::hotfork::{finish, no_unfinished};
+use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
+use hotfork_tests::{During, Outcome, ensure, ensure_eq};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::sync::Arc;
+
+pub fn trials(world: &Arc<World>) -> Vec<Trial> {
+    [
+        cells(world, "run::captures_then_restores", 17, Extent::Rotated(0), captures_then_restores),
+        cells(world, "run::the_agent_alone_does_the_same", 17, Extent::Rotated(1), the_agent_alone_does_the_same),
+        once(world, "run::never_replaces", never_replaces),
+        once(world, "run::always_wants_an_image", always_wants_an_image),
+        once(world, "run::a_changed_jar_is_told_and_replaces", a_changed_jar_is_told_and_replaces),
+        once(world, "run::a_damaged_image_is_told_and_replaced", a_damaged_image_is_told_and_replaced),
+        once(world, "run::another_command_does_not_get_the_image", another_command_does_not_get_the_image),
+        once(world, "run::exit_halts_without_hooks", exit_halts_without_hooks),
+        once(world, "run::a_jvm_that_ends_first_says_so", a_jvm_that_ends_first_says_so),
+        once(world, "run::a_script_is_told_what_to_do", a_script_is_told_what_to_do),
+        once(world, "run::quiet_is_quiet", quiet_is_quiet),
+        once(world, "run::a_wrong_agent_option_stops_the_start", a_wrong_agent_option_stops_the_start),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+const SOON: [&str; 2] = ["--when", "after=300ms"];
+
+/// The first start of a command: it captures itself, and goes on.
+fn first(cat: &Cat, command: Command) -> Outcome<Talk> {
+    let talk = Talk::start("first run", command)?;
+    talk.is_new()?;
+    talk.hotfork_tells("image ")?;
+    ensure!(cat.image().is_file(), "{}", talk.process.tell("said that there is an image, and there is none"));
+    no_unfinished(&cat.image())?;
+    Ok(talk)
+}
+
+fn captures_then_restores(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut one = first(&cat, cat.run(&SOON))?;
+    reports(&cat, &one.hotfork_tells("image ")?)?;
+    let mut two = Talk::start("second run", cat.run(&SOON))?;
+    two.is_restored("from the second")?;
+    one.say("from the first")?;
+    two.say("fail on stderr")?;
+    two.process.tells_such("what it prints on stderr", |line| line == "on stderr")?;
+    one.exits(5)?;
+    two.exits(6)?;
+    let mut three = Talk::start("third run", cat.run(&SOON))?;
+    three.is_restored("from the third")?;
+    three.process.signal(Signal::SIGTERM)?;
+    three.process.says("HOOK ran")?;
+    three.process.ends_with(143)
+}
+
+/// The line on stderr, and the report beside the image.
+fn reports(cat: &Cat, line: &str) -> Outcome {
+    for word in ["MB", "stood still", " ms", "saving took"] {
+        ensure!(line.contains(word), "the report does not say {word:?}: {line}");
+    }
+    let path = cat.image().with_file_name("image.report.json");
+    let text = std::fs::read_to_string(&path).during(format_args!("read {}", path.display()))?;
+    let report: serde_json::Value = serde_json::from_str(&text).during(format_args!("parse {text}"))?;
+    ensure!(report.is_object(), "the report is {report}");
+    Ok(())
+}
+
+fn the_agent_alone_does_the_same(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let options = "when=after=300ms,restore=auto";
+    let mut one = first(&cat, cat.agent(options))?;
+    let mut two = Talk::start("second start", cat.agent(options))?;
+    two.is_restored("once more")?;
+    one.exits(0)?;
+    two.exits(9)
+}
+
+fn never_replaces(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    first(&cat, cat.run(&SOON))?.exits(0)?;
+    let before = inode(&cat)?;
+    let mut again = first(&cat, cat.run(&[SOON[0], SOON[1], "--restore", "never"]))?;
+    ensure!(inode(&cat)? != before, "the image was not replaced");
+    again.exits(0)?;
+    let mut restored = Talk::start("restore of the new image", cat.restore())?;
+    restored.is_restored("hello")?;
+    restored.exits(0)
+}
+
+fn inode(cat: &Cat) -> Outcome<u64> {
+    Ok(cat.image().metadata().during("look at the image")?.ino())
+}
+
+fn always_wants_an_image(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let failed = finish("run", cat.run(&["--restore", "always"]))?;
+    ensure!((1..120).contains(&failed.code), "exit status {}", failed.code);
+    let code = failed.code;
+    failed.fails(code, &["image"])?;
+    first(&cat, cat.run(&SOON))?.exits(0)?;
+    let mut restored = Talk::start("run", cat.run(&["--restore", "always"]))?;
+    restored.is_restored("hello")?;
+    restored.exits(0)?;
+    change_jar(&cat)?;
+    finish("run", cat.run(&["--restore", "always"]))?.fails(111, &["cat.jar"]).map(drop)
+}
+
+/// Another build of the application: other bytes, other time.
+fn change_jar(cat: &Cat) -> Outcome {
+    // A zip file may end in anything that its directory's comment length does not count: java takes it.
+    let mut bytes = std::fs::read(cat.jar()).during("read the jar")?;
+    let end = bytes.len();
+    bytes[end - 2..].copy_from_slice(&4_u16.to_le_bytes());
+    bytes.extend(b"more");
+    std::fs::write(cat.jar(), bytes).during("write the jar")
+}
+
+fn a_changed_jar_is_told_and_replaces(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    first(&cat, cat.run(&SOON))?.exits(0)?;
+    let before = inode(&cat)?;
+    change_jar(&cat)?;
+    finish("restore", cat.restore())?.fails(111, &["cat.jar"])?;
+    let mut again = first(&cat, cat.run(&SOON))?;
+    again.hotfork_tells("cat.jar")?;
+    ensure!(inode(&cat)? != before, "the image was not replaced");
+    again.exits(0)
+}
+
+fn a_damaged_image_is_told_and_replaced(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    std::fs::write(cat.image(), "no image").during("write a file")?;
+    let mut again = first(&cat, cat.run(&SOON))?;
+    let lines = again.process.err.text();
+    ensure!(lines.lines().next().is_some_and(|line| line.contains("not a Hotfork image")), "stderr says {lines}");
+    again.exits(0)
+}
+
+fn another_command_does_not_get_the_image(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    first(&cat, cat.run(&SOON))?.exits(0)?;
+    let mut other = cat.run(&["--restore", "always"]);
+    other.arg("one more");
+    finish("run of another command", other)?.fails(111, &[]).map(drop)
+}
+
+fn exit_halts_without_hooks(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut halted = Talk::start("run --exit", cat.run(&[SOON[0], SOON[1], "--exit"]))?;
+    halted.process.ends_with(0)?;
+    ensure!(!halted.process.out.text().contains("HOOK"), "{}", halted.process.tell("ran its hooks"));
+    ensure_eq!(hotfork_tests::remains::files_of(halted.process.pid()).len(), 0, "files of the halted JVM");
+    let mut restored = Talk::start("run", cat.run(&[]))?;
+    restored.is_restored("hello")?;
+    restored.exits(3)
+}
+
+fn a_jvm_that_ends_first_says_so(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut early = Talk::start("run", cat.run(&["--when", "after=10m"]))?;
+    early.is_new()?;
+    early.exits(4)?;
+    let lines = early.process.err.text();
+    ensure_eq!(lines.lines().filter(|line| line.starts_with("hotfork: ")).count(), 1, "lines of Hotfork's in {lines}");
+    ensure!(lines.contains("ended before"), "stderr says {lines}");
+    ensure!(!cat.image().exists(), "there is an image");
+    no_unfinished(&cat.image())
+}
+
+fn a_script_is_told_what_to_do(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut run = hotfork_tests::hotfork::command(["run", "--image"]);
+    run.arg(cat.image()).args(["--", "/bin/sh", "-c", "exec java"]);
+    finish("run of a script", run)?.fails(2, &["JAVA_TOOL_OPTIONS", "-agentpath"]).map(drop)
+}
+
+fn quiet_is_quiet(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut quiet = Talk::start("run --quiet", cat.run(&[SOON[0], SOON[1], "--quiet"]))?;
+    quiet.is_new()?;
+    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "there is an image", || cat.image().exists())?;
+    quiet.exits(0)?;
+    let text = quiet.process.err.text();
+    ensure!(!text.contains("hotfork:"), "stderr says {text}");
+    Ok(())
+}
+
+fn a_wrong_agent_option_stops_the_start(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    for (option, word) in [("colour=red", "colour"), ("when=soon", "when=soon"), ("mode=9", "mode=9")] {
+        let mut java = Command::new(cell.jdk.java());
+        java.arg(agent_path(option)).args(cat.arguments());
+        let failed = finish("java", java)?;
+        ensure!(failed.code != 0, "the JVM started with {option}");
+        let lines: Vec<&str> = failed.err.lines().filter(|line| line.starts_with("hotfork: ")).collect();
+        ensure!(lines.len() == 1 && lines[0].contains(word), "stderr says {}", failed.err);
+        ensure!(!failed.out.contains("READY"), "the application ran");
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+
+/** Answers each line of stdin, for tests of the command line. "exit N" ends it with that status. */
+public final class Cat {
+    private Cat() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("HOOK ran")));
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        System.out.println("READY " + String.join(" ", args));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            if (line.startsWith("exit ")) {
+                System.exit(Integer.parseInt(line.substring("exit ".length())));
+            }
+            if (line.startsWith("fail ")) {
+                System.err.println(line.substring("fail ".length()));
+            }
+            System.out.println("heard " + line);
+        }
+        System.out.println("END");
+    }
+}

@@ -1,0 +1,34 @@
+//! What the kernel says about a process.
+
+use crate::{During, Outcome};
+use std::collections::BTreeMap;
+use std::fs;
+
+pub fn command_line(pid: u32) -> Outcome<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).during(format_args!("command line of {pid}"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(text.trim_end_matches('\0').split('\0').map(str::to_string).collect())
+}
+
+/// Thread ids and names.
+pub fn threads(pid: u32) -> Outcome<BTreeMap<u32, String>> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).during(format_args!("threads of {pid}"))?;
+    let mut threads = BTreeMap::new();
+    for task in tasks.flatten() {
+        let tid = task.file_name().to_string_lossy().parse().during("a thread id")?;
+        // One that has ended meanwhile has no name.
+        if let Ok(name) = fs::read_to_string(task.path().join("comm")) {
+            threads.insert(tid, name.trim_end().to_string());
+        }
+    }
+    Ok(threads)
+}
+
+/// A field of /proc/PID/status, such as `Uid`.
+pub fn status(pid: u32, field: &str) -> Outcome<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).during(format_args!("status of {pid}"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+        .map(|value| value.trim().to_string())
+        .ok_or_else(|| format!("/proc/{pid}/status has no {field}"))
+}

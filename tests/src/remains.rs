@@ -1,0 +1,75 @@
+//! What may not remain: processes of ours, and files that HotSpot or Hotfork made for them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Environment variable that everything started here, and its children, carries.
+pub const MARK: &str = "HOTFORK_TEST_RUN";
+
+static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Notes a process that was started; `found` looks for what it left.
+pub fn remember(pid: u32) {
+    STARTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(pid);
+}
+
+/// A JVM that was killed could not remove its files.
+pub fn remove_those_of_a_killed(pid: u32) {
+    for file in files_of(pid) {
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// hsperfdata and attach socket of a JVM, those that are there.
+pub fn files_of(pid: u32) -> Vec<PathBuf> {
+    let tmp = Path::new("/tmp");
+    let mut files = vec![tmp.join(format!(".java_pid{pid}")), tmp.join(format!(".attach_pid{pid}"))];
+    files.extend(
+        entries(tmp)
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hsperfdata_")))
+            .map(|directory| directory.join(pid.to_string())),
+    );
+    files.retain(|file| file.symlink_metadata().is_ok());
+    files
+}
+
+/// hsperfdata file of a JVM.
+pub fn perf_file(pid: u32) -> Option<PathBuf> {
+    files_of(pid).into_iter().find(|file| file.to_string_lossy().contains("hsperfdata_"))
+}
+
+/// Everything that should be gone and is not, one line each.
+pub fn found() -> Vec<String> {
+    let mut remains = Vec::new();
+    for (pid, command) in processes_of_ours() {
+        remains.push(format!("process {pid} still runs: {command}"));
+    }
+    let started = STARTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    for pid in started {
+        // The number may belong to a stranger's JVM by now.
+        if !Path::new(&format!("/proc/{pid}")).exists() {
+            remains.extend(files_of(pid).iter().map(|file| format!("{} of a process that has ended", file.display())));
+        }
+    }
+    remains
+}
+
+/// Processes that carry this run's mark in their environment.
+fn processes_of_ours() -> Vec<(u32, String)> {
+    let mark = format!("{MARK}={}", std::process::id());
+    entries(Path::new("/proc"))
+        .filter_map(|path| path.file_name()?.to_str()?.parse::<u32>().ok())
+        .filter_map(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let marked = environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes());
+            let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            marked.then(|| (pid, String::from_utf8_lossy(&command).replace('\0', " ")))
+        })
+        .collect()
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
