@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 
 /// Refused connections between two looks at whether the child lives.
 const TRIES_PER_LOOK: u32 = 256;
-const HANG_NS: u64 = 120_000_000_000;
+const HANG_NS: u64 = 300_000_000_000;
 /// Requests from the second to the twentieth.
 pub const FURTHER_REQUESTS: usize = 19;
 
@@ -76,7 +76,7 @@ fn connect(process: &mut Process, port: u16) -> Outcome<Connection> {
         }
         process.must_run()?;
         if clock::now() - process.spawned > HANG_NS {
-            return Err(process.failure(&format!("does not listen on port {port} after two minutes")));
+            return Err(process.failure(&format!("does not listen on port {port} after five minutes")));
         }
     }
 }
@@ -95,4 +95,21 @@ fn later(connection: &mut Connection, path: &str, expected: &[u8], count: usize)
         }
     }
     Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_child_that_ends_before_it_listens_is_told_with_its_output() {
+        let log = std::env::temp_dir().join(format!("hotfork-bench-first-{}.log", std::process::id()));
+        let mut command = Command::new("sh");
+        let mut child = Process::spawn("the service", command.args(["-c", "echo broken; exit 4"]), &log).unwrap();
+        // Nothing listens on tcpmux.
+        let failure = FirstResponse::of(&mut child, 1, "/", 0).unwrap_err().to_string();
+        std::fs::remove_file(&log).unwrap();
+        assert!(failure.contains("ended with exit status: 4\n  | broken"), "{failure}");
+    }
 }

@@ -123,3 +123,70 @@ impl Client<'_> {
         Ok(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Ports;
+    use crate::sample::{HTTP, SPRING};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    /// A service that answers as told by the request line, and closes every connection after one answer.
+    fn serve(answer: fn(&str) -> &'static str) -> u16 {
+        // Another test may take a free port first.
+        let mut ports = Ports::new();
+        let listener = std::iter::repeat_with(|| ports.free().unwrap())
+            .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer_one(stream.unwrap(), answer);
+            }
+        });
+        port
+    }
+
+    fn answer_one(mut stream: TcpStream, answer: fn(&str) -> &'static str) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let Some(request) = lines.next() else { return };
+        lines.find(String::is_empty);
+        stream.write_all(answer(&request).as_bytes()).unwrap();
+    }
+
+    fn wait_until(load: &Load, done: impl Fn(&Load) -> bool) {
+        while !done(load) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn every_answer_counts_and_orders_are_cancelled() {
+        let port = serve(|request| match request.split(' ').next() {
+            Some("POST") => {
+                "HTTP/1.1 201 \r\nLocation: http://localhost/api/orders/9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Some("DELETE") if request.contains("/api/orders/9 ") => "HTTP/1.1 204 \r\nConnection: close\r\n\r\n",
+            Some("GET") => "HTTP/1.1 200 \r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+            _ => "HTTP/1.1 400 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        });
+        let load = Load::start(&SPRING, port, 1);
+        wait_until(&load, |load| load.failed() || load.requests() >= 2 * ORDER_EVERY as u64);
+        load.stop_orders();
+        assert!(load.slowest() > 0);
+        assert!(load.stop().unwrap() >= 2 * ORDER_EVERY as u64);
+    }
+
+    #[test]
+    fn a_request_that_fails_ends_the_load_and_is_told() {
+        let port = serve(|_| "HTTP/1.1 500 \r\nContent-Length: 4\r\nConnection: close\r\n\r\noops");
+        let load = Load::start(&HTTP, port, 1);
+        wait_until(&load, Load::failed);
+        let failure = load.stop().unwrap_err().to_string();
+        assert!(
+            failure.starts_with("under load: GET /") && failure.ends_with("status 500, not 200: oops"),
+            "{failure}"
+        );
+    }
+}
