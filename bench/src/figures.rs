@@ -1,0 +1,180 @@
+//! The figures that Hotfork is to reach, each with its goal and whether it was reached.
+
+use crate::measure::gap::Gaps;
+use crate::measure::idle::{IdleAgent, Pair};
+use crate::measure::live::LiveObjects;
+use crate::measure::startup::Startup;
+use crate::report::Report;
+use crate::statistics::{Summary, ratio, summary};
+use crate::table::{megabytes, milliseconds};
+use serde::Serialize;
+
+const PRIVATE_MEMORY_PART: f64 = 10.0;
+const GAP_NS: f64 = 20e6;
+const RUNNING_NS: f64 = 6e6;
+const LIVE_OBJECTS_RATIO: f64 = 1.3;
+const IDLE_RATIO: f64 = 1.02;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Reached,
+    Missed,
+    /// The interval holds both.
+    Open,
+}
+
+#[derive(Serialize)]
+pub struct Figure {
+    pub what: String,
+    pub setting: String,
+    pub measured: String,
+    pub goal: String,
+    pub verdict: Verdict,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Missed => "MISSED",
+            Self::Open => "open: more pairs needed",
+        }
+    }
+}
+
+fn verdict(reached: bool) -> Verdict {
+    if reached { Verdict::Reached } else { Verdict::Missed }
+}
+
+pub fn of(report: &Report) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = Vec::new();
+    figures.extend(report.startups.iter().filter_map(first_response));
+    figures.extend(report.startups.iter().filter_map(private_memory));
+    figures.extend(report.gaps.iter().filter_map(gap));
+    figures.extend(report.startups.iter().filter_map(exec_to_running));
+    figures.extend(report.live_objects.iter().filter_map(live_objects));
+    for idle in &report.idle_agents {
+        figures.extend(idle_agent(idle, "CPU of a start with an idle agent", &idle.start));
+        figures.extend(idle_agent(idle, "CPU of a fixed load with an idle agent", &idle.fixed_load));
+    }
+    figures
+}
+
+fn setting(startup: &Startup) -> String {
+    format!("{}, JDK {}, {}", startup.sample, startup.jdk, startup.collector)
+}
+
+pub fn over<T>(values: &[T], value: impl Fn(&T) -> u64) -> Option<Summary> {
+    summary(values.iter().map(|item| value(item) as f64))
+}
+
+fn first_response(startup: &Startup) -> Option<Figure> {
+    let normal = over(&startup.rounds, |round| round.normal.since_exec)?.median;
+    let restore = over(&startup.rounds, |round| round.restore.since_exec)?.median;
+    let times = normal / restore;
+    Some(Figure {
+        what: "first response, sooner than a normal start".into(),
+        setting: setting(startup),
+        measured: format!("{times:.0} x ({} : {} ms)", milliseconds(normal), milliseconds(restore)),
+        goal: format!("at least {} x", startup.goal),
+        verdict: verdict(times >= startup.goal),
+    })
+}
+
+/// The instance with the most of all must reach it.
+fn private_memory(startup: &Startup) -> Option<Figure> {
+    let normal = over(&startup.rounds, |round| round.normal.private_memory)?.median;
+    let most = over(&startup.side_by_side, |&bytes| bytes)?.max;
+    Some(Figure {
+        what: format!("private memory of each of {} instances", startup.side_by_side.len()),
+        setting: setting(startup),
+        measured: format!("1/{:.1} ({} of {} MB)", normal / most, megabytes(most), megabytes(normal)),
+        goal: format!("at most 1/{PRIVATE_MEMORY_PART}"),
+        verdict: verdict(most * PRIVATE_MEMORY_PART <= normal),
+    })
+}
+
+fn gap(gaps: &Gaps) -> Option<Figure> {
+    let longest = over(&gaps.captures, |gap| gap.longest)?;
+    Some(Figure {
+        what: format!("gap of a spinning thread, {} captures", gaps.captures.len()),
+        setting: format!(
+            "JDK {}, {}, {:.0} MB resident, {} descriptors",
+            gaps.jdk,
+            gaps.collector,
+            gaps.resident as f64 / f64::from(1 << 20),
+            gaps.descriptors
+        ),
+        measured: format!("median {} ms, largest {} ms", milliseconds(longest.median), milliseconds(longest.max)),
+        goal: format!("median at most {} ms", GAP_NS / 1e6),
+        verdict: verdict(longest.median <= GAP_NS),
+    })
+}
+
+fn exec_to_running(startup: &Startup) -> Option<Figure> {
+    let running = over(&startup.rounds, |round| round.exec_to_running())?;
+    Some(Figure {
+        what: "exec to threads running".into(),
+        setting: setting(startup),
+        measured: format!("{} ms", milliseconds(running.median)),
+        goal: format!("at most {} ms", RUNNING_NS / 1e6),
+        verdict: verdict(running.median <= RUNNING_NS),
+    })
+}
+
+fn live_objects(live: &LiveObjects) -> Option<Figure> {
+    let medians: Option<Vec<f64>> =
+        live.heaps.iter().map(|heap| Some(over(&heap.restores, |restore| restore.exec_to_running())?.median)).collect();
+    let medians = medians?;
+    let (&few, &many) = (medians.first()?, medians.last()?);
+    let times = many / few;
+    Some(Figure {
+        what: "exec to threads running, 2 GB of live objects against 100 MB".into(),
+        setting: format!("JDK {}, {}", live.jdk, live.collector),
+        measured: format!("{times:.2} x ({} : {} ms)", milliseconds(many), milliseconds(few)),
+        goal: format!("at most {LIVE_OBJECTS_RATIO} x"),
+        verdict: verdict(times <= LIVE_OBJECTS_RATIO),
+    })
+}
+
+fn idle_agent(idle: &IdleAgent, what: &str, pairs: &[Pair]) -> Option<Figure> {
+    let numbers: Vec<(f64, f64)> = pairs.iter().map(|pair| (pair.with_agent as f64, pair.without as f64)).collect();
+    let ratio = ratio(&numbers)?;
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    Some(Figure {
+        what: format!("{what}, {} pairs", pairs.len()),
+        setting: format!("JDK {}, {}", idle.jdk, idle.collector),
+        measured: format!(
+            "{:+.1} % (95 % interval {:+.1} to {:+.1} %)",
+            percent(ratio.mean),
+            percent(ratio.low),
+            percent(ratio.high)
+        ),
+        goal: format!("at most {:+.0} %", percent(IDLE_RATIO)),
+        verdict: match (ratio.high <= IDLE_RATIO, ratio.low > IDLE_RATIO) {
+            (true, _) => Verdict::Reached,
+            (_, true) => Verdict::Missed,
+            _ => Verdict::Open,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(pairs: &[(u64, u64)]) -> Figure {
+        let pairs: Vec<Pair> = pairs.iter().map(|&(with_agent, without)| Pair { with_agent, without }).collect();
+        let idle = IdleAgent { jdk: "21".into(), collector: "G1", start: Vec::new(), fixed_load: Vec::new() };
+        idle_agent(&idle, "CPU", &pairs).unwrap()
+    }
+
+    #[test]
+    fn a_verdict_on_the_idle_agent_needs_the_whole_interval() {
+        let reached = idle(&[(101, 100), (202, 200), (101, 100)]);
+        assert_eq!((reached.verdict, reached.goal.as_str()), (Verdict::Reached, "at most +2 %"));
+        assert_eq!(idle(&[(110, 100), (111, 100), (110, 100)]).verdict, Verdict::Missed);
+        assert_eq!(idle(&[(90, 100), (120, 100), (100, 100)]).verdict, Verdict::Open);
+    }
+}

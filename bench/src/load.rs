@@ -1,0 +1,192 @@
+//! Closed-loop load: each client sends its next request when it has the answer to the last.
+
+use crate::failure::{Failure, Outcome, fail};
+use crate::http::{Connection, Response};
+use crate::sample::Sample;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// One request in so many is an order, placed and cancelled.
+const ORDER_EVERY: usize = 12;
+const ORDER: &str = r#"{"customerId": 3, "lines": [{"productId": 5, "quantity": 2}]}"#;
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    requests: AtomicU64,
+    /// Nanoseconds of the slowest request since it was last asked for.
+    slowest: AtomicU64,
+    /// Held for reading from placing an order to its cancellation.
+    orders: RwLock<bool>,
+    failure: Mutex<Option<Failure>>,
+}
+
+pub struct Load {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub fn start(sample: &'static Sample, port: u16, clients: usize) -> Self {
+        let shared = Arc::new(Shared { orders: RwLock::new(sample.writes), ..Shared::default() });
+        let clients = (0..clients)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    if let Err(failure) = drive(sample, port, number, &shared) {
+                        shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        Self { shared, clients }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds of the slowest request since this was last asked.
+    pub fn slowest(&self) -> u64 {
+        self.shared.slowest.swap(0, Ordering::Relaxed)
+    }
+
+    /// The service is as it was before the load when this returns, and only read from then on.
+    pub fn stop_orders(&self) {
+        *self.shared.orders.write().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    /// Whether a request has failed.
+    pub fn failed(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the load; any request that failed is a failure. The number of requests answered.
+    pub fn stop(self) -> Outcome<u64> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            if client.join().is_err() {
+                return fail("a client of the load panicked");
+            }
+        }
+        match self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(failure) => Err(Failure(format!("under load: {failure}"))),
+            None => Ok(self.shared.requests.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+struct Client<'a> {
+    port: u16,
+    connection: Connection,
+    shared: &'a Shared,
+}
+
+fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared) -> Outcome<()> {
+    let mut client = Client { port, connection: Connection::open(port)?, shared };
+    let mut turn = number;
+    while !shared.stop.load(Ordering::Relaxed) {
+        turn += 1;
+        if turn.is_multiple_of(ORDER_EVERY) {
+            let orders = shared.orders.read().unwrap_or_else(PoisonError::into_inner);
+            if *orders {
+                client.order()?;
+                continue;
+            }
+        }
+        client.send("GET", sample.reads[turn % sample.reads.len()], "", 200)?;
+    }
+    Ok(())
+}
+
+impl Client<'_> {
+    fn order(&mut self) -> Outcome<()> {
+        let placed = self.send("POST", "/api/orders", ORDER, 201)?;
+        let Some(location) = placed.location else { return fail("POST /api/orders was answered without a Location") };
+        // Absolute or not, what is asked for is its path.
+        let path = location.split_once("/api/").map(|(_, rest)| format!("/api/{rest}"));
+        let Some(path) = path else { return fail(format!("Location {location} of a new order is not below /api")) };
+        self.send("DELETE", &path, "", 204).map(drop)
+    }
+
+    fn send(&mut self, method: &str, path: &str, body: &str, status: u16) -> Outcome<Response> {
+        let begun = Instant::now();
+        let response = self.connection.request(method, path, body)?.must_be(status, &format!("{method} {path}"))?;
+        self.shared.slowest.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        if response.last {
+            self.connection = Connection::open(self.port)?;
+        }
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Ports;
+    use crate::sample::{HTTP, SPRING};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    /// A service that answers as told by the request line, and closes every connection after one answer.
+    fn serve(answer: fn(&str) -> &'static str) -> u16 {
+        // Another test may take a free port first.
+        let mut ports = Ports::new();
+        let listener = std::iter::repeat_with(|| ports.free().unwrap())
+            .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer_one(stream.unwrap(), answer);
+            }
+        });
+        port
+    }
+
+    fn answer_one(mut stream: TcpStream, answer: fn(&str) -> &'static str) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let Some(request) = lines.next() else { return };
+        lines.find(String::is_empty);
+        stream.write_all(answer(&request).as_bytes()).unwrap();
+    }
+
+    fn wait_until(load: &Load, done: impl Fn(&Load) -> bool) {
+        while !done(load) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn every_answer_counts_and_orders_are_cancelled() {
+        let port = serve(|request| match request.split(' ').next() {
+            Some("POST") => {
+                "HTTP/1.1 201 \r\nLocation: http://localhost/api/orders/9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Some("DELETE") if request.contains("/api/orders/9 ") => "HTTP/1.1 204 \r\nConnection: close\r\n\r\n",
+            Some("GET") => "HTTP/1.1 200 \r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+            _ => "HTTP/1.1 400 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        });
+        let load = Load::start(&SPRING, port, 1);
+        wait_until(&load, |load| load.failed() || load.requests() >= 2 * ORDER_EVERY as u64);
+        load.stop_orders();
+        assert!(load.slowest() > 0);
+        assert!(load.stop().unwrap() >= 2 * ORDER_EVERY as u64);
+    }
+
+    #[test]
+    fn a_request_that_fails_ends_the_load_and_is_told() {
+        let port = serve(|_| "HTTP/1.1 500 \r\nContent-Length: 4\r\nConnection: close\r\n\r\noops");
+        let load = Load::start(&HTTP, port, 1);
+        wait_until(&load, Load::failed);
+        let failure = load.stop().unwrap_err().to_string();
+        assert!(
+            failure.starts_with("under load: GET /") && failure.ends_with("status 500, not 200: oops"),
+            "{failure}"
+        );
+    }
+}

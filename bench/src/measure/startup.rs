@@ -1,0 +1,130 @@
+//! Normal start against restore, interleaved; then the memory of instances side by side.
+
+use crate::bench::Bench;
+use crate::failure::{During, Outcome};
+use crate::first_response::{FURTHER_REQUESTS, FirstResponse};
+use crate::page_cache;
+use crate::proc;
+use crate::process::Process;
+use crate::product::Saved;
+use crate::service::{self, Setting};
+use crate::times::Times;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Serialize)]
+pub struct Startup {
+    pub sample: &'static str,
+    pub jdk: String,
+    pub collector: &'static str,
+    /// How often sooner the first response is to be.
+    pub goal: f64,
+    pub body_bytes: usize,
+    pub saved: Saved,
+    pub rounds: Vec<Round>,
+    /// Private memory of each of several instances side by side, after the first request of all.
+    pub side_by_side: Vec<u64>,
+}
+
+/// Nanoseconds.
+#[derive(Serialize)]
+pub struct Round {
+    pub normal: FirstResponse,
+    pub restore: FirstResponse,
+    pub times: Times,
+    pub spawned: u64,
+}
+
+impl Round {
+    pub fn exec_to_running(&self) -> u64 {
+        self.times.running - self.spawned
+    }
+}
+
+struct Image {
+    path: PathBuf,
+    port: u16,
+    body: Vec<u8>,
+    saved: Saved,
+}
+
+pub fn measure(bench: &mut Bench, setting: &Setting) -> Outcome<Startup> {
+    bench.progress.step(&format!("{}: warming up and capturing", setting.name()));
+    let image = capture(bench, setting)?;
+    bench.progress.step(&format!("{}: {} rounds of normal start and restore", setting.name(), bench.plan.rounds));
+    let mut rounds = Vec::new();
+    for number in 1..=bench.plan.rounds {
+        bench.progress.show(&format!("round {number} of {}", bench.plan.rounds));
+        rounds.push(round(bench, setting, &image)?);
+    }
+    let side_by_side = side_by_side(bench, setting, &image)?;
+    bench.progress.clear();
+    std::fs::remove_file(&image.path).during(format!("remove {}", image.path.display()))?;
+    Ok(Startup {
+        sample: setting.sample.name,
+        jdk: setting.jdk.version.clone(),
+        collector: setting.collector.name(),
+        goal: setting.sample.goal,
+        body_bytes: image.body.len(),
+        saved: image.saved,
+        rounds,
+        side_by_side,
+    })
+}
+
+fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
+    let Bench { work, ports, progress, product, plan } = bench;
+    let (port, path) = (ports.free()?, work.join("service.image"));
+    let mut original = setting.start(port, work)?;
+    let body = service::first_response(setting.sample, &mut original, port, 0, None)?.body;
+    let load = service::warm_up(setting.sample, &original, port, plan.warm_up, progress)?;
+    load.stop().map_err(|failure| original.failure(&failure.0))?;
+    service::must_answer(setting.sample, port, &body)?;
+    service::settle(&original)?;
+    let saved = product.snapshot(original.pid(), &path).map_err(|failure| original.failure(&failure.0))?;
+    original.kill()?;
+    Ok(Image { path, port, body, saved })
+}
+
+fn round(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Round> {
+    let jar = setting.sample.jar()?;
+    let jdk = setting.jdk.files();
+    page_cache::read(jdk.iter().chain([&jar, &image.path]).map(PathBuf::as_path))?;
+    let sample = setting.sample;
+
+    let mut process = setting.start(image.port, &bench.work)?;
+    let normal = service::first_response(sample, &mut process, image.port, FURTHER_REQUESTS, Some(&image.body))?;
+    process.kill()?;
+
+    let times = bench.work.join("times.json");
+    let mut process = restore(bench, setting, image, None)?;
+    let restore = service::first_response(sample, &mut process, image.port, FURTHER_REQUESTS, Some(&image.body))?;
+    let (spawned, stages) = (process.spawned, Times::of(&mut process, &times)?);
+    process.kill()?;
+    std::fs::remove_file(&times).during(format!("remove {}", times.display()))?;
+    Ok(Round { normal, restore, times: stages, spawned })
+}
+
+fn restore(bench: &Bench, setting: &Setting, image: &Image, port: Option<u16>) -> Outcome<Process> {
+    let times = bench.work.join("times.json");
+    let mut command = bench.product.restore(&image.path, &times, port.map(|port| (image.port, port)));
+    Process::spawn(&format!("restore of {}", setting.name()), &mut command, &bench.work.join("restore.log"))
+}
+
+fn side_by_side(bench: &mut Bench, setting: &Setting, image: &Image) -> Outcome<Vec<u64>> {
+    let mut instances = Vec::new();
+    for number in 1..=bench.plan.instances {
+        bench.progress.show(&format!("instance {number} of {} side by side", bench.plan.instances));
+        let port = bench.ports.free()?;
+        let mut instance = restore(bench, setting, image, Some(port))?;
+        service::first_response(setting.sample, &mut instance, port, 0, Some(&image.body))?;
+        instances.push(instance);
+    }
+    let memory = instances.iter().map(|instance| proc::private_memory(instance.pid())).collect();
+    for instance in instances {
+        instance.kill()?;
+    }
+    let times = bench.work.join("times.json");
+    std::fs::remove_file(&times).during(format!("remove {}", times.display()))?;
+    memory
+}

@@ -1,0 +1,55 @@
+//! What is measured: the agent and the `hotfork` executable, beside this one.
+
+use crate::failure::{During, Failure, Outcome, fail};
+use crate::process::output;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub struct Product {
+    hotfork: PathBuf,
+    pub agent: PathBuf,
+}
+
+/// What `hotfork snapshot --json` says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Saved {
+    /// Bytes of the image file.
+    pub size: u64,
+    /// How long application threads stood still, as the agent saw it.
+    pub stopped_ns: u64,
+    pub saving_ns: u64,
+}
+
+impl Product {
+    pub fn find() -> Outcome<Self> {
+        let own = std::env::current_exe().during("find this executable")?;
+        let beside = |name: &str| match own.with_file_name(name) {
+            path if path.is_file() => Ok(path),
+            path => fail(format!("{} is missing: ./x bench and ./x demo build it", path.display())),
+        };
+        Ok(Self { hotfork: beside("hotfork")?, agent: beside("libhotfork.so")? })
+    }
+
+    /// Takes an image and brings it to the disk, so that its pages are clean.
+    pub fn snapshot(&self, pid: u32, image: &Path) -> Outcome<Saved> {
+        let mut command = Command::new(&self.hotfork);
+        command.args(["snapshot", "--json", "--image"]).arg(image).arg(pid.to_string());
+        let text = output("hotfork snapshot", &mut command)?;
+        let saved = serde_json::from_str(&text)
+            .map_err(|error| Failure(format!("hotfork snapshot --json printed {text:?}: {error}")))?;
+        let sync = std::fs::File::open(image).and_then(|file| file.sync_all());
+        sync.during(format!("sync {}", image.display()))?;
+        Ok(saved)
+    }
+
+    /// `hotfork restore`, with the ports moved as told.
+    pub fn restore(&self, image: &Path, times: &Path, listen: Option<(u16, u16)>) -> Command {
+        let mut command = Command::new(&self.hotfork);
+        command.arg("restore").arg(image).arg("--quiet").arg("--times").arg(times).stdin(Stdio::null());
+        if let Some((old, new)) = listen {
+            command.arg("--listen").arg(format!("{old}={new}"));
+        }
+        command
+    }
+}

@@ -1,0 +1,195 @@
+//! The tables of a report.
+
+use crate::figures::over;
+use crate::measure::startup::{Round, Startup};
+use crate::report::Report;
+use crate::statistics::{Summary, summary};
+use crate::table::{Table, grouped, megabytes, milliseconds};
+use crate::times::STEPS;
+use std::collections::BTreeMap;
+
+/// Threads told of each setting: those that used most CPU.
+const THREADS_TOLD: usize = 6;
+
+pub fn figures(report: &Report) -> Table {
+    let mut table = Table::new(&["figure", "setting", "measured", "goal", ""]);
+    for figure in &report.figures {
+        let verdict = figure.verdict.as_str().to_owned();
+        table.row([figure.what.clone(), figure.setting.clone(), figure.measured.clone(), figure.goal.clone(), verdict]);
+    }
+    table
+}
+
+fn setting(startup: &Startup) -> String {
+    format!("{}, {}, {}", startup.sample, startup.jdk, startup.collector)
+}
+
+/// A cell each for the median, and for both ends.
+fn median(summary: Option<Summary>) -> String {
+    summary.map_or_else(String::new, |summary| milliseconds(summary.median))
+}
+
+fn range(summary: Option<Summary>) -> String {
+    summary.map_or_else(String::new, |summary| format!("{} - {}", milliseconds(summary.min), milliseconds(summary.max)))
+}
+
+pub fn first_response(report: &Report) -> Table {
+    let mut table = Table::new(&["", "rounds", "normal start", "min - max", "restore", "min - max", "sooner"]);
+    for startup in &report.startups {
+        let normal = over(&startup.rounds, |round| round.normal.since_exec);
+        let restore = over(&startup.rounds, |round| round.restore.since_exec);
+        let times = normal
+            .zip(restore)
+            .map_or_else(String::new, |(normal, restore)| format!("{:.0} x", normal.median / restore.median));
+        let rounds = startup.rounds.len().to_string();
+        table.row([setting(startup), rounds, median(normal), range(normal), median(restore), range(restore), times]);
+    }
+    table
+}
+
+pub fn requests(report: &Report) -> Table {
+    let mut table = Table::new(&["", "normal: 1st", "min - max", "2nd-20th", "restore: 1st", "min - max", "2nd-20th"]);
+    for startup in &report.startups {
+        let normal = over(&startup.rounds, |round| round.normal.first_request);
+        let restore = over(&startup.rounds, |round| round.restore.first_request);
+        let later = |requests: fn(&Round) -> &Vec<u64>| {
+            summary(startup.rounds.iter().flat_map(requests).map(|&nanoseconds| nanoseconds as f64))
+        };
+        table.row([
+            setting(startup),
+            median(normal),
+            range(normal),
+            median(later(|round| &round.normal.later_requests)),
+            median(restore),
+            range(restore),
+            median(later(|round| &round.restore.later_requests)),
+        ]);
+    }
+    table
+}
+
+pub fn steps(report: &Report) -> Table {
+    let mut header = vec![""];
+    header.extend(STEPS);
+    let mut table = Table::new(&header);
+    for startup in &report.startups {
+        let steps: Vec<[i64; STEPS.len()]> =
+            startup.rounds.iter().map(|round| round.times.steps(round.spawned, round.restore.at)).collect();
+        let medians = (0..STEPS.len()).map(|step| median(summary(steps.iter().map(|round| round[step] as f64))));
+        table.row(std::iter::once(setting(startup)).chain(medians));
+    }
+    table
+}
+
+pub fn costs(report: &Report) -> Table {
+    let mut table =
+        Table::new(&["", "normal: minor faults", "major", "CPU, ms", "restore: minor faults", "major", "CPU, ms"]);
+    for startup in &report.startups {
+        let count = |value: fn(&Round) -> u64| {
+            over(&startup.rounds, value).map_or_else(String::new, |summary| grouped(summary.median.round() as i64))
+        };
+        table.row([
+            setting(startup),
+            count(|round| round.normal.faults.minor),
+            count(|round| round.normal.faults.major),
+            median(over(&startup.rounds, |round| round.normal.cpu)),
+            count(|round| round.restore.faults.minor),
+            count(|round| round.restore.faults.major),
+            median(over(&startup.rounds, |round| round.restore.cpu)),
+        ]);
+    }
+    table
+}
+
+pub fn threads(report: &Report) -> Table {
+    let mut table = Table::new(&["", "threads", "CPU of those with most"]);
+    for startup in &report.startups {
+        let count = over(&startup.rounds, |round| round.restore.threads.len() as u64);
+        let mut most: Vec<(String, f64)> = cpu_by_name(&startup.rounds).into_iter().collect();
+        most.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        let told: Vec<String> =
+            most.iter().take(THREADS_TOLD).map(|(name, cpu)| format!("{name} {}", milliseconds(*cpu))).collect();
+        let count = count.map_or_else(String::new, |summary| grouped(summary.median.round() as i64));
+        table.row([setting(startup), count, told.join(", ")]);
+    }
+    table
+}
+
+/// Median over the rounds; threads that differ only in their number are taken together.
+fn cpu_by_name(rounds: &[Round]) -> BTreeMap<String, f64> {
+    let mut by_name: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (number, round) in rounds.iter().enumerate() {
+        for thread in &round.restore.threads {
+            let name = thread.name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['#', '-']);
+            let sums = by_name.entry(name.into()).or_insert_with(|| vec![0.0; rounds.len()]);
+            sums[number] += thread.nanoseconds as f64;
+        }
+    }
+    by_name.into_iter().filter_map(|(name, sums)| Some((name, summary(sums)?.median))).collect()
+}
+
+pub fn memory(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        "",
+        "normal: private, MB",
+        "restored: private, MB",
+        "most side by side, MB",
+        "image, MB",
+        "stood still, ms",
+        "saving, ms",
+    ]);
+    for startup in &report.startups {
+        let bytes = |summary: Option<Summary>, value: fn(Summary) -> f64| {
+            summary.map_or_else(String::new, |summary| megabytes(value(summary)))
+        };
+        table.row([
+            setting(startup),
+            bytes(over(&startup.rounds, |round| round.normal.private_memory), |summary| summary.median),
+            bytes(over(&startup.side_by_side, |&bytes| bytes), |summary| summary.median),
+            bytes(over(&startup.side_by_side, |&bytes| bytes), |summary| summary.max),
+            megabytes(startup.saved.size as f64),
+            milliseconds(startup.saved.stopped_ns as f64),
+            milliseconds(startup.saved.saving_ns as f64),
+        ]);
+    }
+    table
+}
+
+pub fn gaps(report: &Report) -> Table {
+    let mut table =
+        Table::new(&["", "captures", "median", "min - max", "as the agent saw it", "without capture", "min - max"]);
+    for gaps in &report.gaps {
+        let longest = over(&gaps.captures, |gap| gap.longest);
+        let without = over(&gaps.captures, |gap| gap.without_capture);
+        table.row([
+            format!("JDK {}, {}", gaps.jdk, gaps.collector),
+            gaps.captures.len().to_string(),
+            median(longest),
+            range(longest),
+            median(over(&gaps.captures, |gap| gap.saved.stopped_ns)),
+            median(without),
+            range(without),
+        ]);
+    }
+    table
+}
+
+pub fn live_objects(report: &Report) -> Table {
+    let mut table =
+        Table::new(&["", "live objects, MB", "restores", "threads made", "threads running", "min - max", "image, MB"]);
+    for live in &report.live_objects {
+        for heap in &live.heaps {
+            let running = over(&heap.restores, |restore| restore.exec_to_running());
+            table.row([
+                format!("JDK {}, {}", live.jdk, live.collector),
+                heap.megabytes.to_string(),
+                heap.restores.len().to_string(),
+                median(over(&heap.restores, |restore| restore.times.threads - restore.spawned)),
+                median(running),
+                range(running),
+                megabytes(heap.saved.size as f64),
+            ]);
+        }
+    }
+    table
+}
