@@ -143,11 +143,15 @@ fn restore_instead(options: &Options) -> Result<(), String> {
     if options.exit {
         run.arg("--exit");
     }
+    if options.mode != 0 {
+        run.arg("--mode").arg(format!("{:o}", options.mode));
+    }
+    run.arg("--max-stop").arg(format!("{}ms", options.max_stop.as_millis()));
     if let Some(uid) = options.trust_owner {
         run.arg("--trust-owner").arg(uid.to_string());
     }
     run.arg("--");
-    for argument in command.split(|&byte| byte == 0).filter(|argument| !argument.is_empty()) {
+    for argument in command.strip_suffix(b"\0").unwrap_or(&command).split(|&byte| byte == 0) {
         run.arg(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(argument));
     }
     let error = run.exec();

@@ -2,7 +2,8 @@
 
 use crate::cat::{Cat, Talk};
 use hotfork_tests::hotfork::{command, finish, no_unfinished, run, snapshot};
-use hotfork_tests::matrix::{Cell, World, once};
+use hotfork_tests::matrix::{Cell, World, once, trial};
+use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, Stage};
 use hotfork_tests::{During, Outcome, build, ensure, jdk, scratch, skip};
 use libtest_mimic::Trial;
@@ -17,10 +18,11 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     for jdk in &world.jdks {
         let (subject, jdk) = (hotfork_tests::subject::named(&world.subjects, "Tools"), jdk.clone());
         let name = format!("refused::zgc::jdk{}", jdk.major);
-        trials.push(Trial::test(name, move || Ok(zgc(&subject.clone()?, &jdk)?)));
+        trials.push(trial(name, move || zgc(&subject?, &jdk)));
     }
     trials.extend(once(world, "refused::nowhere_to_write", nowhere_to_write));
     trials.extend(once(world, "refused::full_disk", full_disk));
+    trials.extend(once(world, "refused::file_size_limit", file_size_limit));
     trials.extend(once(world, "bad_host::a_changed_library", a_changed_library));
     trials.extend(once(world, "bad_host::a_file_is_gone", a_file_is_gone));
     trials.extend(once(world, "bad_host::noexec_mount", noexec_mount));
@@ -37,7 +39,7 @@ fn zgc(subject: &hotfork_tests::subject::Subject, jdk: &jdk::Jdk) -> Outcome {
     stage.options.push("-XX:-UseSerialGC".into());
     stage.options.push("-XX:+UseZGC".into());
     let mut original = stage.start(How::Plain)?;
-    snapshot(original.pid(), &stage.image())?.fails(114, &["ZGC", "-XX:+Use"])?;
+    snapshot(original.pid(), &stage.image())?.fails(114, &["Z garbage collector", "-XX:+Use"])?;
     ensure!(!stage.image().exists(), "there is an image");
     stage.check(&mut original)
 }
@@ -48,8 +50,13 @@ fn nowhere_to_write(cell: &Cell) -> Outcome {
     let mut original = stage.start(How::Agent)?;
     let directory = stage.scratch.join("a-directory");
     fs::create_dir(&directory).during("make a directory")?;
-    for place in [stage.scratch.join("missing/image"), directory.clone(), PathBuf::from("/proc/image")] {
-        snapshot(original.pid(), &place)?.fails(116, &[&place.to_string_lossy()]).during(place.display())?;
+    let missing = stage.scratch.join("missing");
+    for (place, code, named) in [
+        (missing.join("image"), 116, &missing),
+        (PathBuf::from("/proc/image"), 116, &PathBuf::from("/proc")),
+        (directory.clone(), 2, &directory),
+    ] {
+        snapshot(original.pid(), &place)?.fails(code, &[&named.to_string_lossy()]).during(place.display())?;
     }
     ensure!(scratch::names(&directory)?.is_empty(), "something was left in {}", directory.display());
     no_unfinished(&stage.image())?;
@@ -84,7 +91,7 @@ fn full_disk(cell: &Cell) -> Outcome {
     let at = stage.scratch.join("small");
     let Some(small) = Mounted::tmpfs(at, MsFlags::empty(), "size=8m", "full disk")? else { return Ok(()) };
     let mut original = stage.start(How::Plain)?;
-    snapshot(original.pid(), &small.0.join("image"))?.fails(116, &["space"])?;
+    snapshot(original.pid(), &small.0.join("image"))?.fails(116, &["free there", "make room"])?;
     ensure!(
         scratch::names(&small.0)?.iter().all(|name| name == "image.report.json"),
         "left: {:?}",
@@ -94,6 +101,20 @@ fn full_disk(cell: &Cell) -> Outcome {
     hotfork_tests::hotfork::take(original.pid(), &stage.image())?;
     let mut instance = stage.restore()?;
     stage.check(&mut instance)?;
+    stage.check(&mut original)
+}
+
+/// A limit is met only when the copy of the JVM writes: nothing half-written stays, the JVM goes on.
+fn file_size_limit(cell: &Cell) -> Outcome {
+    let stage = cell.stage("Tools")?;
+    let mut limited = Command::new("prlimit");
+    let java = stage.original(How::Plain);
+    limited.args(["--fsize=4000000", "--"]).arg(java.get_program()).args(java.get_args());
+    let mut original = Process::start("original with a limit of file sizes", limited)?;
+    original.says("READY")?;
+    snapshot(original.pid(), &stage.image())?.fails(116, &[&stage.image().to_string_lossy()])?;
+    ensure!(!stage.image().exists(), "there is an image");
+    no_unfinished(&stage.image())?;
     stage.check(&mut original)
 }
 
@@ -143,15 +164,13 @@ fn replace(file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Outcome {
 
 /// What the JVM has open must be there, as it was.
 fn a_file_is_gone(cell: &Cell) -> Outcome {
-    let stage = cell.stage("FileAtOffset")?;
-    let mut original = stage.start(How::Plain)?;
-    hotfork_tests::hotfork::take(original.pid(), &stage.image())?;
-    let files = stage.scratch.join("files");
-    let names = scratch::names(&files)?;
-    let name = names.first().ok_or("the subject has no file")?;
-    stage.check(&mut original)?;
-    for name in scratch::names(&files)? {
-        fs::remove_file(files.join(name)).during("remove a file")?;
-    }
-    run(["restore".as_ref(), stage.image().as_os_str()])?.fails(111, &[name]).map(drop)
+    let cat = Cat::new(cell)?;
+    cat.taken()?.exits(0)?;
+    let (jar, away) = (cat.jar(), cat.scratch.join("away"));
+    fs::rename(&jar, &away).during("move the jar away")?;
+    run(["restore".as_ref(), cat.image().as_os_str()])?.fails(111, &["cat.jar"])?;
+    fs::rename(&away, &jar).during("move the jar back")?;
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    instance.exits(0)
 }

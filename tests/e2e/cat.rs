@@ -46,6 +46,7 @@ impl Cat {
     pub fn run(&self, options: &[&str]) -> Command {
         let mut run = command(["run", "--image"]);
         run.arg(self.image()).args(options).arg("--").arg(self.cell.jdk.java()).args(self.arguments());
+        run.current_dir(&*self.scratch);
         run
     }
 
@@ -53,6 +54,7 @@ impl Cat {
     pub fn agent(&self, options: &str) -> Command {
         let mut java = Command::new(self.cell.jdk.java());
         java.arg(agent_path(&format!("image={},{options}", self.image().display()))).args(self.arguments());
+        java.current_dir(&*self.scratch);
         java
     }
 
@@ -65,7 +67,7 @@ impl Cat {
     /// An image, and the JVM that it was taken of.
     pub fn taken(&self) -> Outcome<Talk> {
         let mut java = Command::new(self.cell.jdk.java());
-        java.args(self.arguments());
+        java.args(self.arguments()).current_dir(&*self.scratch);
         let talk = Talk::start("original", java)?;
         talk.is_new()?;
         hotfork::take(talk.process.pid(), &self.image())?;

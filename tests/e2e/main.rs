@@ -14,7 +14,7 @@ mod tools;
 mod unprivileged;
 
 use hotfork_tests::matrix::World;
-use hotfork_tests::{Outcome, build, jdk, remains, skip, subject, wait};
+use hotfork_tests::{Outcome, build, interrupt, jdk, remains, skip, subject, wait};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +22,10 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    if let Err(why) = interrupt::watch() {
+        eprintln!("end-to-end tests: {why}");
+        return ExitCode::FAILURE;
+    }
     let world = match world() {
         Ok(world) => Arc::new(world),
         Err(why) => {

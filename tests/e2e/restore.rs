@@ -207,12 +207,11 @@ fn snapshot_of_what_is_no_jvm(cell: &Cell) -> Outcome {
     let code = gone.code;
     ensure!(code != 0, "a process that is gone was captured");
     gone.fails(code, &[&pid.to_string()])?;
-    // SIGQUIT would end a JVM that does not handle signals.
     let mut java = Command::new(cell.jdk.java());
-    java.arg("-Xrs").args(cat.arguments());
-    let mut deaf = Talk::start("java -Xrs", java)?;
+    java.arg("-XX:+DisableAttachMechanism").args(cat.arguments());
+    let mut deaf = Talk::start("java without attach", java)?;
     deaf.is_new()?;
-    snapshot(deaf.process.pid(), &cat.image())?.fails(114, &["SIGQUIT"])?;
+    snapshot(deaf.process.pid(), &cat.image())?.fails(114, &["attach"])?;
     deaf.say("still here")?;
     deaf.exits(0)
 }

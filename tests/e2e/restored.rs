@@ -3,11 +3,12 @@
 use hotfork_tests::hotfork::take;
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::Process;
-use hotfork_tests::subject::{How, Stage};
-use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains};
+use hotfork_tests::subject::{How, Stage, is_running};
+use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains, wait};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
@@ -19,18 +20,9 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "restored::captured_again", 17, Extent::Rotated(1), captured_again),
         cells(world, "restored::an_old_image_is_as_good", 17, Extent::Rotated(2), after_the_original_was_killed),
     ]
-    .concat_all()
-}
-
-/// Lists of tests, as one.
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Trial>;
-}
-
-impl<const N: usize> ConcatAll for [Vec<Trial>; N] {
-    fn concat_all(self) -> Vec<Trial> {
-        self.into_iter().flatten().collect()
-    }
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn captured(cell: &Cell, subject: &str, how: How) -> Outcome<(Stage, Process)> {
@@ -44,37 +36,30 @@ fn captured(cell: &Cell, subject: &str, how: How) -> Outcome<(Stage, Process)> {
 fn looks_as_the_original(cell: &Cell) -> Outcome {
     let (stage, mut original) = captured(cell, "ThreadNames", How::Plain)?;
     let mut instance = stage.restore()?;
-    is_running(&stage, &instance)?;
+    is_running(&instance, "ThreadNames")?;
     ensure_eq!(proc::command_line(instance.pid())?, proc::command_line(original.pid())?, "command line");
     ensure_eq!(proc::status(instance.pid(), "Name")?, "java", "name of the process");
-    let names = |process: &Process| -> Outcome<Vec<String>> {
-        let mut names: Vec<String> = proc::threads(process.pid())?.into_values().collect();
-        // The attach listener and Hotfork's own thread serve the original's capture; collectors start workers as they like.
-        names.retain(|name| !["Attach Listener", "Hotfork"].contains(&name.as_str()) && !name.contains('#'));
-        names.sort();
-        Ok(names)
-    };
-    ensure_eq!(names(&instance)?, names(&original)?, "names of the threads");
+    let wanted = names(&original)?;
+    // Each thread takes its name when it has been revived.
+    let _ = wait::until(Duration::from_secs(10), "the names are the same", || names(&instance).as_ref() == Ok(&wanted));
+    ensure_eq!(names(&instance)?, wanted, "names of the threads");
     ensure!(proc::threads(instance.pid())?.contains_key(&instance.pid()), "no thread has the pid as its id");
     stage.check(&mut instance)?;
     stage.check(&mut original)
 }
 
-/// The subject's own thread polls for its question: when that has been taken it runs.
-fn is_running(stage: &Stage, instance: &Process) -> Outcome {
-    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the instance is a java process", || {
-        proc::command_line(instance.pid()).is_ok_and(|line| {
-            line.last() == stage.arguments().last().and_then(|last| last.to_str()).map(str::to_string).as_ref()
-        }) && proc::threads(instance.pid()).is_ok_and(|threads| threads.len() > 5)
-    })
-    .map_err(|why| instance.tell(&why))
+/// The attach listener and Hotfork's own thread serve the original's capture; collectors start workers as they like.
+fn names(process: &Process) -> Outcome<Vec<String>> {
+    let mut names: Vec<String> = proc::threads(process.pid())?.into_values().collect();
+    names.retain(|name| !["Attach Listener", "Hotfork"].contains(&name.as_str()) && !name.contains('#'));
+    names.sort();
+    Ok(names)
 }
 
 fn sigterm_runs_the_hooks(cell: &Cell) -> Outcome {
     let (stage, mut original) = captured(cell, "SigTerm", How::Agent)?;
     let mut instance = stage.restore()?;
-    // Blocked from the first instruction on and taken by the JVM: however early it comes, it is not lost.
-    instance.signal(Signal::SIGTERM)?;
+    instance.signal_soon(Signal::SIGTERM)?;
     instance.says("HOOK ran")?;
     instance.ends_with(143)?;
     let mut another = stage.restore()?;
@@ -88,7 +73,7 @@ fn sigquit_dumps_the_threads(cell: &Cell) -> Outcome {
     let (stage, mut original) = captured(cell, "SigQuit", How::Run)?;
     let mut instance = stage.restore()?;
     for process in [&instance, &original] {
-        process.signal(Signal::SIGQUIT)?;
+        process.signal_soon(Signal::SIGQUIT)?;
         process.says_such("a thread dump", |line| line.starts_with("Full thread dump "))?;
         process.says_such("the witness in the dump", |line| line.starts_with("\"witness of SIGQUIT\""))?;
     }
@@ -101,7 +86,7 @@ fn perf_file_is_its_own(cell: &Cell) -> Outcome {
     let (stage, mut original) = captured(cell, "Tools", How::Plain)?;
     ensure!(remains::perf_file(original.pid()).is_some(), "the original has no hsperfdata file");
     let mut instance = stage.restore()?;
-    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the instance has a hsperfdata file", || {
+    wait::until(hotfork_tests::process::LIMIT, "the instance has a hsperfdata file", || {
         remains::perf_file(instance.pid()).is_some()
     })?;
     stage.check(&mut instance)?;

@@ -30,13 +30,15 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     .collect()
 }
 
+/// In the line that says that the image is there.
+const SAVED: &str = "saving took";
 const SOON: [&str; 2] = ["--when", "after=300ms"];
 
 /// The first start of a command: it captures itself, and goes on.
 fn first(cat: &Cat, command: Command) -> Outcome<Talk> {
     let talk = Talk::start("first run", command)?;
     talk.is_new()?;
-    talk.hotfork_tells("image ")?;
+    talk.hotfork_tells(SAVED)?;
     ensure!(cat.image().is_file(), "{}", talk.process.tell("said that there is an image, and there is none"));
     no_unfinished(&cat.image())?;
     Ok(talk)
@@ -45,7 +47,7 @@ fn first(cat: &Cat, command: Command) -> Outcome<Talk> {
 fn captures_then_restores(cell: &Cell) -> Outcome {
     let cat = Cat::new(cell)?;
     let mut one = first(&cat, cat.run(&SOON))?;
-    reports(&cat, &one.hotfork_tells("image ")?)?;
+    reports(&cat, &one.hotfork_tells(SAVED)?)?;
     let mut two = Talk::start("second run", cat.run(&SOON))?;
     two.is_restored("from the second")?;
     one.say("from the first")?;

@@ -3,8 +3,8 @@
 use hotfork_tests::hotfork::{Finished, command, finish, snapshot_arguments};
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::process::Process;
-use hotfork_tests::subject::{How, Stage};
-use hotfork_tests::{During, Outcome, build, ensure_eq, proc, skip};
+use hotfork_tests::subject::{How, Stage, is_running};
+use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, skip};
 use libtest_mimic::Trial;
 use std::os::unix::fs::chown;
 use std::process::Command;
@@ -87,6 +87,13 @@ fn captures_and_restores(cell: &Cell) -> Outcome {
     finish("snapshot", unprivileged(&take))?.succeeds()?;
     let mut instances = [restore(&stage)?, restore(&stage)?];
     for instance in &mut instances {
+        is_running(instance, "ThreadStates")?;
+        ensure_eq!(proc::status(instance.pid(), "NoNewPrivs")?, "1", "NoNewPrivs of the instance");
+        if nix::unistd::geteuid().is_root() {
+            ensure_eq!(proc::status(instance.pid(), "CapEff")?, "0000000000000000", "capabilities of the instance");
+            let user = proc::status(instance.pid(), "Uid")?;
+            ensure!(user.starts_with(&NOBODY.to_string()), "user of the instance: {user}");
+        }
         stage.check(instance)?;
     }
     stage.check(&mut original)
@@ -124,7 +131,6 @@ fn limits_that_are_too_low(cell: &Cell) -> Outcome {
         limited(&stage, limit)?.fails(113, &[]).during(format_args!("restore with {limit} ({word})"))?;
     }
     let mut instance = restore(&stage)?;
-    ensure_eq!(proc::status(instance.pid(), "NoNewPrivs")?, "1", "NoNewPrivs of the instance");
     stage.check(&mut instance)
 }
 

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod hotfork;
 pub mod http;
+pub mod interrupt;
 pub mod jdk;
 pub mod matrix;
 pub mod ports;

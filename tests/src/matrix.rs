@@ -48,7 +48,7 @@ pub fn cells(
                 let cell = Cell { world: world.clone(), jdk: jdk.clone(), collector };
                 let test = test.clone();
                 let name = format!("{name}::jdk{}::{}", jdk.major, collector.name());
-                trials.push(Trial::test(name, move || Ok(test(&cell)?)));
+                trials.push(trial(name, move || test(&cell)));
             }
         }
     }
@@ -63,7 +63,19 @@ pub fn once(world: &Arc<World>, name: &str, test: impl Fn(&Cell) -> Outcome + Se
         return Vec::new();
     };
     let cell = Cell { world: world.clone(), jdk: jdk.clone(), collector };
-    vec![Trial::test(name.to_string(), move || Ok(test(&cell)?))]
+    vec![trial(name.to_string(), move || test(&cell))]
+}
+
+/// A failure is told when it happens, not only at the end of a long run.
+pub fn trial(name: String, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
+    let shown = name.clone();
+    Trial::test(name, move || {
+        let outcome = test();
+        if let Err(why) = &outcome {
+            eprintln!("\n{shown}: {why}");
+        }
+        Ok(outcome?)
+    })
 }
 
 impl Cell {

@@ -1,6 +1,7 @@
 //! What the kernel says about a process.
 
 use crate::{During, Outcome};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -31,4 +32,12 @@ pub fn status(pid: u32, field: &str) -> Outcome<String> {
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
         .map(|value| value.trim().to_string())
         .ok_or_else(|| format!("/proc/{pid}/status has no {field}"))
+}
+
+/// Whether a signal would reach the program in a process: it is caught, or blocked until it is.
+pub fn takes_signal(pid: u32, signal: Signal) -> bool {
+    let bit = 1u64 << (signal as i32 - 1);
+    ["SigCgt", "SigBlk"].iter().any(|mask| {
+        status(pid, mask).is_ok_and(|mask| u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & bit != 0))
+    })
 }

@@ -1,7 +1,7 @@
 //! A process under test: in a process group of its own, its output watched, killed with its guard.
 
 use crate::stream::{Missing, Stream};
-use crate::{During, Outcome, ensure_eq, remains};
+use crate::{During, Outcome, ensure_eq, proc, remains, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -76,8 +76,18 @@ impl Process {
     pub fn alive(&mut self) -> Outcome<bool> {
         if self.status.is_none() {
             self.status = self.child.try_wait().during(format_args!("wait for {}", self.name))?;
+            if self.status.is_some() {
+                remains::has_ended(self.child.id());
+            }
         }
         Ok(self.status.is_none())
+    }
+
+    /// Sends a signal as soon as the program would not die of it: however early that is, it is not lost.
+    pub fn signal_soon(&self, signal: Signal) -> Outcome {
+        wait::until(LIMIT, "it blocks or handles the signal", || proc::takes_signal(self.pid(), signal))
+            .map_err(|why| self.tell(&why))?;
+        self.signal(signal)
     }
 
     pub fn signal(&self, signal: Signal) -> Outcome {
@@ -126,6 +136,7 @@ impl Drop for Process {
         if leader_runs {
             let _ = killpg(self.nix_pid(), Signal::SIGKILL);
             let _ = self.child.wait();
+            remains::has_ended(self.child.id());
             remains::remove_those_of_a_killed(self.child.id());
         }
     }

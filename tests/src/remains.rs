@@ -3,16 +3,33 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// Environment variable that everything started here, and its children, carries.
 pub const MARK: &str = "HOTFORK_TEST_RUN";
 
+/// Every process that was started.
 static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+/// Those that have not been waited for.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Notes a process that was started; `found` looks for what it left.
 pub fn remember(pid: u32) {
-    STARTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(pid);
+    lock(&STARTED).insert(pid);
+    lock(&RUNNING).insert(pid);
+}
+
+/// It has been waited for: its number is free.
+pub fn has_ended(pid: u32) {
+    lock(&RUNNING).remove(&pid);
+}
+
+pub fn running() -> BTreeSet<u32> {
+    lock(&RUNNING).clone()
+}
+
+fn lock(set: &Mutex<BTreeSet<u32>>) -> MutexGuard<'_, BTreeSet<u32>> {
+    set.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// A JVM that was killed could not remove its files.
@@ -46,7 +63,7 @@ pub fn found() -> Vec<String> {
     for (pid, command) in processes_of_ours() {
         remains.push(format!("process {pid} still runs: {command}"));
     }
-    let started = STARTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    let started = lock(&STARTED).clone();
     for pid in started {
         // The number may belong to a stranger's JVM by now.
         if !Path::new(&format!("/proc/{pid}")).exists() {

@@ -3,9 +3,9 @@
 use crate::hotfork::command;
 use crate::jdk::{Collector, Jdk};
 use crate::ports::{self, Port};
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::scratch::Scratch;
-use crate::{During, Outcome, build, ensure, ensure_eq, jdk};
+use crate::{During, Outcome, build, ensure, ensure_eq, jdk, proc, wait};
 use regex_lite::Regex;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -157,7 +157,7 @@ impl Stage {
                 run
             }
         };
-        start.args(self.arguments()).envs(self.subject.environment.iter().cloned());
+        start.args(self.arguments()).envs(self.subject.environment.iter().cloned()).current_dir(&*self.scratch);
         start
     }
 
@@ -219,6 +219,15 @@ impl Stage {
         self.ask(process)?;
         self.passes(process)
     }
+}
+
+/// Waits until a process has become the JVM of a subject.
+pub fn is_running(process: &Process, subject: &str) -> Outcome {
+    let class = format!("dev.hotfork.subjects.{subject}");
+    wait::until(process::LIMIT, "it is the subject's JVM", || {
+        proc::command_line(process.pid()).is_ok_and(|line| line.contains(&class) && line[0].ends_with("java"))
+    })
+    .map_err(|why| process.tell(&why))
 }
 
 /// The port that an instance says it listens on instead of `old`.

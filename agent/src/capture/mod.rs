@@ -21,6 +21,7 @@ mod suspension;
 pub use begin::helper_path;
 pub use error::CaptureError;
 
+use crate::hotspot;
 use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::renew::Renewal;
@@ -62,8 +63,9 @@ pub fn capture(jvm: &Jvm, options: &Options) -> Result<Outcome, CaptureError> {
 }
 
 fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<Outcome, CaptureError> {
-    let renewal = Renewal::plan(jvm).map_err(|error| CaptureError::Jvm(error.to_string()))?;
-    let mut preparation = Preparation::make(jvm, session)?;
+    let facts = hotspot::facts(jvm)?;
+    let renewal = Renewal::plan(jvm, facts.perf).map_err(|error| CaptureError::Jvm(error.to_string()))?;
+    let mut preparation = Preparation::make(jvm, &facts)?;
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
     let deadline = started + max_stop;

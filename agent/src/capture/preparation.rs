@@ -5,8 +5,8 @@
 //! the capture has ended in the JVM (the template unmaps its own view).
 #![allow(unsafe_code)]
 
-use super::{CaptureError, session::Session, signal};
-use crate::hotspot::{self, libjvm};
+use super::{CaptureError, signal};
+use crate::hotspot::{self, Facts, libjvm};
 use crate::jvm::Jvm;
 use hotfork_abi::record::{CaptureRecord, MAGIC, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
@@ -31,8 +31,7 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    pub fn make(jvm: &Jvm, _session: &Session) -> Result<Self, CaptureError> {
-        let facts = hotspot::facts(jvm)?;
+    pub fn make(jvm: &Jvm, facts: &Facts) -> Result<Self, CaptureError> {
         let signal = signal::install()?;
         CAUGHT.store(signal::caught(signal), SeqCst);
         note_vdso(&hotspot::maps()?);

@@ -3,6 +3,7 @@
 
 mod flags;
 pub mod libjvm;
+mod metaspace;
 mod perf;
 mod threads;
 mod vmstructs;
@@ -12,7 +13,7 @@ pub use threads::java_thread_of;
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
-use hotfork_abi::record::{KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP};
+use hotfork_abi::record::{KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 use vmstructs::VmStructs;
 
 pub struct Facts {
@@ -30,16 +31,23 @@ pub struct Mapping {
     pub path: String,
 }
 
+/// The versions whose layouts were tried.
+const SUPPORTED: [&str; 3] = ["17", "21", "25"];
+
 pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
+    let version = jvm.property("java.vm.specification.version");
+    if !SUPPORTED.contains(&version.as_str()) {
+        return Err(CaptureError::Jvm(format!("this JVM is Java {version}: Hotfork needs HotSpot 17, 21 or 25")));
+    }
     let structs = VmStructs::open()
         .ok_or_else(|| CaptureError::Jvm("this JVM exports no vmStructs: Hotfork needs HotSpot 17, 21 or 25".into()))?;
     let collector = flags::collector(&structs)?;
     threads::locate(jvm, &structs)?;
     let maps = maps()?;
-    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(&structs) })
+    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(jvm, &structs) })
 }
 
-fn ranges(structs: &VmStructs) -> Vec<KnownRange> {
+fn ranges(jvm: &Jvm, structs: &VmStructs) -> Vec<KnownRange> {
     let mut ranges = Vec::new();
     let mut add = |kind, range: Option<(u64, u64)>| {
         if let Some((from, to)) = range.filter(|(from, to)| from < to) {
@@ -48,6 +56,9 @@ fn ranges(structs: &VmStructs) -> Vec<KnownRange> {
     };
     add(RANGE_JAVA_HEAP, structs.java_heap());
     add(RANGE_CODE, structs.code_cache());
+    for range in metaspace::ranges(jvm) {
+        add(RANGE_METASPACE, Some(range));
+    }
     ranges
 }
 

@@ -14,6 +14,7 @@ mod times;
 
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
+use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
 use hotfork_frozen::instance::{arguments, stamp};
 use java::KnownClasses;
@@ -23,19 +24,19 @@ use std::sync::Mutex;
 pub struct Renewal {
     classes: KnownClasses,
     attach: Option<AttachPath>,
-    perf_name: (u64, u64),
+    perf: PerfMemory,
 }
 
 impl Renewal {
-    pub fn plan(jvm: &Jvm) -> Result<Self, JavaError> {
-        Ok(Self { classes: KnownClasses::look_up(jvm)?, attach: AttachPath::find(), perf_name: names::perf_name(jvm) })
+    pub fn plan(jvm: &Jvm, perf: PerfMemory) -> Result<Self, JavaError> {
+        Ok(Self { classes: KnownClasses::look_up(jvm)?, attach: AttachPath::find(), perf })
     }
 
     /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
     /// would be stale. Random state that stays shared ends the instance instead.
     pub fn run(&self, jvm: &Jvm) {
         let arguments = arguments();
-        names::renew(&arguments, self.attach, self.perf_name);
+        names::renew(&arguments, self.attach, &self.perf);
         let steps: [(&str, Result<(), JavaError>); 3] = [
             ("environment", environment::renew(jvm, &self.classes, &arguments)),
             ("process id", process::renew(jvm, &self.classes)),

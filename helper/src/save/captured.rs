@@ -65,26 +65,13 @@ pub fn c_string(template: &Template, address: u64, capacity: u64) -> Result<Vec<
     Ok(text)
 }
 
-/// glibc's non-main arenas: 64 MB heaps at 64 MB boundaries, used up to some point and PROT_NONE behind it, each of which
-/// begins with a pointer to its arena, which lies at the start of such a heap too.
+const ARENA_HEAP: u64 = 64 << 20;
+
+/// glibc's non-main arenas: heaps of 64 MB at 64 MB boundaries, each of which begins with a pointer to its arena, which lies
+/// at the start of such a heap too.
 pub fn arenas(mappings: &[Range<u64>], template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
-    const HEAP: u64 = 64 << 20;
+    let candidates = candidates(mappings);
     let mut found = Vec::new();
-    let mut covered: Option<Range<u64>> = None;
-    let mut candidates = Vec::new();
-    for mapping in mappings {
-        covered = match covered {
-            Some(range) if range.end == mapping.start => Some(range.start..mapping.end),
-            _ => None,
-        };
-        if covered.is_none() && mapping.start % HEAP == 0 {
-            covered = Some(mapping.clone());
-        }
-        if let Some(range) = covered.clone().filter(|range| range.end >= range.start + HEAP) {
-            candidates.push(range.start..range.start + HEAP);
-            covered = None;
-        }
-    }
     for candidate in &candidates {
         let pointer = match template.read(candidate.start, 8) {
             Ok(bytes) => crate::proc::auxv::words(&bytes).next().unwrap_or(0),
@@ -92,10 +79,65 @@ pub fn arenas(mappings: &[Range<u64>], template: &Template) -> Result<Vec<Range<
             Err(error) if error.errno() == Some(libc::EFAULT) => continue,
             Err(error) => return Err(error),
         };
-        let home = pointer - pointer % HEAP;
-        if pointer != home && pointer - home < 256 && candidates.iter().any(|heap| heap.start == home) {
+        if points_to_arena(pointer, &candidates) {
             found.push(candidate.clone());
         }
     }
     Ok(found)
+}
+
+/// Mappings without a gap (used memory, then PROT_NONE) that fill a heap's place.
+fn candidates(mappings: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut candidates = Vec::new();
+    let mut place: Option<Range<u64>> = None;
+    for mapping in mappings {
+        place = match place {
+            Some(range) if range.end == mapping.start => Some(range.start..mapping.end),
+            _ if mapping.start % ARENA_HEAP == 0 => Some(mapping.clone()),
+            _ => None,
+        };
+        if let Some(range) = place.clone().filter(|range| range.end >= range.start + ARENA_HEAP) {
+            candidates.push(range.start..range.start + ARENA_HEAP);
+            // A neighbour may begin inside this very mapping.
+            place = (range.end > range.start + ARENA_HEAP).then_some(range.start + ARENA_HEAP..range.end);
+        }
+    }
+    candidates
+}
+
+/// `heap_info.ar_ptr` points right behind a `heap_info`.
+fn points_to_arena(pointer: u64, candidates: &[Range<u64>]) -> bool {
+    let home = pointer - pointer % ARENA_HEAP;
+    pointer != home && pointer - home < 256 && candidates.iter().any(|heap| heap.start == home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: u64 = 0x7f00_0000_0000;
+
+    #[test]
+    fn heaps_fill_their_places() {
+        let one = [A..A + 0x21000, A + 0x21000..A + ARENA_HEAP];
+        assert_eq!(candidates(&one), [A..A + ARENA_HEAP]);
+        let two = [A..A + 0x21000, A + 0x21000..A + ARENA_HEAP + 0x1000, A + ARENA_HEAP + 0x1000..A + 2 * ARENA_HEAP];
+        assert_eq!(candidates(&two), [A..A + ARENA_HEAP, A + ARENA_HEAP..A + 2 * ARENA_HEAP]);
+    }
+
+    #[test]
+    fn others_do_not() {
+        assert_eq!(candidates(&[A + 0x1000..A + ARENA_HEAP + 0x1000]), []);
+        assert_eq!(candidates(&[A..A + 0x21000, A + 0x22000..A + ARENA_HEAP]), []);
+    }
+
+    #[test]
+    fn a_heap_knows_its_arena() {
+        let heaps = [A..A + ARENA_HEAP];
+        assert!(points_to_arena(A + 0x30, &heaps));
+        assert!(!points_to_arena(A, &heaps));
+        assert!(!points_to_arena(A + 0x1000, &heaps));
+        assert!(!points_to_arena(A + ARENA_HEAP + 0x30, &heaps));
+        assert!(!points_to_arena(0, &heaps));
+    }
 }

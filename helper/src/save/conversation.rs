@@ -1,17 +1,17 @@
 //! The helper's side of one capture (`hotfork_abi::capture`). Each step takes what the one before has made.
 
-use super::Options;
 use super::image::{Facts, save};
 use super::packets::{Packet, PacketError, Packets};
 use super::preflight::{self, Limits};
 use super::template::Template;
+use super::{Options, write_report};
 use crate::descriptors::{Recorded, Recorder};
 use crate::exit::{ExitCode, Failure};
 use crate::identity::command::Command;
 use crate::image::temporary::{DEFAULT_MODE, Temporary};
 use crate::proc::maps::{self, Mapping};
 use crate::proc::{Process, status};
-use crate::report;
+use crate::report::{self, Report};
 use hotfork_abi::capture::{
     ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, READY, RECORDED, REFUSED, Refused, SAVED, Saved,
     Signal,
@@ -28,27 +28,42 @@ use std::time::{Duration, Instant};
 const GREETING: Duration = Duration::from_secs(30);
 const NEXT: Duration = Duration::from_secs(120);
 
-pub fn hold(agent: &Packets, options: Options, image: &mut Option<PathBuf>) -> Result<report::Saved, Failure> {
+pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure> {
+    let mut image = options.image.clone();
     let result = (|| {
         let greeted = greet(agent)?;
         let path = image.get_or_insert_with(|| PathBuf::from(greeted.begin.image.as_str())).clone();
         let prepared = prepare(greeted, &path)?;
         let ready = ready(agent, prepared)?;
         let recorded = record(agent, ready)?;
-        finish(agent, recorded, options)
+        finish(agent, recorded, options.progress)
     })();
-    match result {
-        Ok(saved) => Ok(saved),
-        // The agent gave up first, and knows why.
-        Err(Ended::Abandoned(failure)) => Err(failure),
-        Err(Ended::Refused(failure)) => {
-            let refused =
-                Refused { kind: REFUSED, exit_code: failure.code as i32, reason: Text::new(&failure.message) };
-            if let Err(error) = agent.send(&refused, &[]) {
-                log::warn!("the agent does not hear why: {error}");
-            }
-            Err(failure)
+    let (told, failure) = match result {
+        Ok(saved) => {
+            write_report(&saved.image, &Report::Saved(saved.clone()));
+            let message = Saved { kind: SAVED, spare: 0, image_size: saved.size, saving: saved.saving_ns };
+            // The image is in place; at worst its JVM does not hear so.
+            unheard(agent.send(&message, &[]));
+            return Ok(saved);
         }
+        Err(Ended::Refused(failure)) => (false, failure),
+        // The agent gave up first, and knows why.
+        Err(Ended::Abandoned(failure)) => (true, failure),
+    };
+    // Before the greeting nobody has said which image: there is no place for a report.
+    if let Some(image) = image {
+        write_report(&image, &Report::failed(&image, &failure));
+    }
+    if !told {
+        let reason = Text::new(&failure.message);
+        unheard(agent.send(&Refused { kind: REFUSED, exit_code: failure.code as i32, reason }, &[]));
+    }
+    Err(failure)
+}
+
+fn unheard(sent: Result<(), PacketError>) {
+    if let Err(error) = sent {
+        log::warn!("the agent does not hear how it ended: {error}");
     }
 }
 
@@ -207,7 +222,7 @@ fn record(agent: &Packets, ready: Ready) -> Result<Frozen, Ended> {
 }
 
 /// The JVM runs again: everything from here on is unhurried.
-fn finish(agent: &Packets, frozen: Frozen, options: Options) -> Result<report::Saved, Ended> {
+fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -> Result<report::Saved, Ended> {
     let Frozen { prepared, control, recorded } = frozen;
     let forked: Forked = agent.decode(&next(agent, NEXT)?, FORKED)?;
     let start = Instant::now();
@@ -223,13 +238,8 @@ fn finish(agent: &Packets, frozen: Frozen, options: Options) -> Result<report::S
         uid: prepared.uid,
         stopped: forked.stopped,
     };
-    let mut saved = save(template, facts, recorded, prepared.temporary, options.progress)?;
+    let mut saved = save(template, facts, recorded, prepared.temporary, progress)?;
     saved.saving_ns = start.elapsed().as_nanos() as u64;
-    let message = Saved { kind: SAVED, spare: 0, image_size: saved.size, saving: saved.saving_ns };
-    if let Err(error) = agent.send(&message, &[]) {
-        // The image is in place; only its JVM does not hear so.
-        log::warn!("the agent does not hear that the image is saved: {error}");
-    }
     Ok(saved)
 }
 

@@ -237,6 +237,7 @@ fn manifest(
             pid: facts.begin.pid,
             uid: facts.uid,
             clocks: record.clocks.into(),
+            // Missing in some sandboxes; it only tells whether the clocks are of one boot.
             boot_id: host::kernel::read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
             stopped: facts.stopped,
         },

@@ -27,7 +27,7 @@ pub use packets::Packets;
 
 use crate::exit::Failure;
 use crate::report::{Report, Saved};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What whoever serves a capture adds to what the agent says.
 pub struct Options<'a> {
@@ -39,16 +39,12 @@ pub struct Options<'a> {
 
 /// Serves one capture from the agent's greeting to the image in its place.
 pub fn serve(agent: &Packets, options: Options) -> Result<Saved, Failure> {
-    let mut image = options.image.clone();
-    let result = conversation::hold(agent, options, &mut image);
-    let (report, image) = match (&result, image) {
-        (Ok(saved), _) => (Report::Saved(saved.clone()), saved.image.clone()),
-        (Err(failure), Some(image)) => (Report::failed(&image, failure), image),
-        // Nobody said which image: there is no place for a report.
-        (Err(_), None) => return result,
-    };
-    if let Err(error) = report.write(&image) {
+    conversation::hold(agent, options)
+}
+
+/// Comes before the last word to the agent: with `--exit` that word ends the JVM, and perhaps the whole container.
+fn write_report(image: &Path, report: &Report) {
+    if let Err(error) = report.write(image) {
         log::warn!("cannot write the report of {}: {error}", image.display());
     }
-    result
 }

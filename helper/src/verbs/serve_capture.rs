@@ -1,18 +1,21 @@
 //! `hotfork serve-capture`: the agent's other half during one capture.
 //!
 //! # Safety contract of this file
-//! `unsafe` takes ownership of the descriptor that the agent left open for this process.
+//! `unsafe` takes ownership of the descriptor that the agent left open for this process, and ignores a signal, which runs
+//! no code.
 #![allow(unsafe_code)]
 
 use crate::cli::ServeCaptureArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::save::{Options, Packets, serve};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 pub fn run(args: ServeCaptureArgs) -> Result<i32, Failure> {
     be_killed_first();
+    survive_size_limit();
     let agent = Packets::new(take_socket(args.socket)?, "the agent");
     serve(&agent, Options { image: None, progress: &mut |_, _| () })?;
     Ok(0)
@@ -40,6 +43,14 @@ fn take_socket(number: i32) -> Result<OwnedFd, Failure> {
 fn be_killed_first() {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
         log::warn!("cannot raise oom_score_adj: {error}");
+    }
+}
+
+/// A limit of file sizes (ulimit -f) is to be an error with a line, not a silent end.
+fn survive_size_limit() {
+    // SAFETY: SIG_IGN installs no handler.
+    if let Err(errno) = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) } {
+        log::warn!("cannot ignore SIGXFSZ: {errno}");
     }
 }
 

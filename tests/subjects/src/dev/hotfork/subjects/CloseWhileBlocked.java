@@ -5,7 +5,6 @@ import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.Pipe;
-import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 
 /**
@@ -55,8 +54,7 @@ public final class CloseWhileBlocked extends Subject {
                 ended.countDown();
             }
         });
-        await("the reader is in read", () -> Arrays.stream(reader.getStackTrace())
-            .anyMatch(frame -> frame.isNativeMethod() && frame.getMethodName().startsWith("read")));
+        awaitNative(reader, "read");
         return reader;
     }
 }

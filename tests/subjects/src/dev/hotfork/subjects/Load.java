@@ -3,6 +3,7 @@ package dev.hotfork.subjects;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -17,7 +18,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * Full load: threads that verify every result they compute, two that fight for a lock, and an HTTP server that clients
  * may drive. GET /work?n=N is answered by "N N*N+1"; keep N below 2^31.
  */
-@Traits(port = true, heap = 128, harness = "http")
+@Traits(port = true, options = "-Dsun.net.httpserver.nodelay=true", harness = "http")
 public final class Load extends Subject {
     private final Map<String, AtomicLong> rounds = new ConcurrentHashMap<>();
     private final Object lock = new Object();
@@ -74,8 +75,10 @@ public final class Load extends Subject {
         long n = Long.parseLong(exchange.getRequestURI().getQuery().substring("n=".length()));
         byte[] body = answer(n).getBytes(StandardCharsets.US_ASCII);
         exchange.sendResponseHeaders(200, body.length);
-        exchange.getResponseBody().write(body);
-        exchange.close();
+        // Not exchange.close(), which ends the connection too.
+        try (OutputStream out = exchange.getResponseBody()) {
+            out.write(body);
+        }
     }
 
     private static String answer(long n) {

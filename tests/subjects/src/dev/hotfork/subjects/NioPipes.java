@@ -28,13 +28,13 @@ public final class NioPipes extends Subject {
         holding.sink().write(pattern(0, SOME));
 
         full = Pipe.open();
-        start("writer", () -> {
+        awaitNative(start("writer", () -> {
             ByteBuffer all = pattern(0, MORE_THAN_FITS);
             while (all.hasRemaining()) {
                 full.sink().write(all);
             }
             written.countDown();
-        });
+        }), "write");
 
         ending = Pipe.open();
         ending.sink().write(pattern(0, SOME));
@@ -72,8 +72,9 @@ public final class NioPipes extends Subject {
         return bytes.flip();
     }
 
+    /** Does not repeat itself at the distances of pages and buffers. */
     private static byte at(int i) {
-        return (byte) (i * 31 + (i >> 8));
+        return (byte) (i * 31 + (i >> 8) * 17 + (i >> 16) * 101);
     }
 
     private static void expect(ReadableByteChannel source, int length) throws IOException {

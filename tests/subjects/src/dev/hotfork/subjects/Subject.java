@@ -151,6 +151,12 @@ public abstract class Subject {
         await(what, () -> latch.getCount() == 0);
     }
 
+    /** Waits until the thread is inside a native method of a name that begins so. */
+    protected final void awaitNative(Thread thread, String method) {
+        await(thread.getName() + " is in " + method, () -> Arrays.stream(thread.getStackTrace())
+            .anyMatch(frame -> frame.isNativeMethod() && frame.getMethodName().startsWith(method)));
+    }
+
     /** Waits until every counter has moved on by so much, each from where it is now. */
     protected final void allAdvance(Map<String, AtomicLong> counters, long by) {
         Map<String, Long> goals = new HashMap<>();

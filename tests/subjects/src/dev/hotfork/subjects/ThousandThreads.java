@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** A thousand platform threads, each with a counter of its own that nobody else may touch. */
-@Traits(options = "-Xss256k", heap = 128)
+@Traits(options = "-Xss256k")
 public final class ThousandThreads extends Subject {
     private static final int THREADS = 1000;
 
