@@ -1,19 +1,24 @@
 //! Tables that read well on a terminal and are Markdown.
 
 pub struct Table {
+    /// So many columns hold text, to the left; all others numbers, to the right.
+    text: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     pub fn new(header: &[&str]) -> Self {
-        Self { rows: vec![header.iter().map(|&cell| cell.into()).collect()] }
+        Self { text: 1, rows: vec![header.iter().map(|&cell| cell.into()).collect()] }
+    }
+
+    pub fn with_text(self, text: usize) -> Self {
+        Self { text, ..self }
     }
 
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The first column to the left, all others to the right.
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -22,21 +27,26 @@ impl Table {
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
         for (number, row) in self.rows.iter().enumerate() {
+            text.push('|');
             for (column, &width) in widths.iter().enumerate() {
                 let cell = row.get(column).map_or("", String::as_str);
-                text += &if column == 0 { format!("| {cell:<width$} |") } else { format!(" {cell:>width$} |") };
+                text += &if column < self.text { format!(" {cell:<width$} |") } else { format!(" {cell:>width$} |") };
             }
             text.push('\n');
             if number == 0 {
-                for (column, &width) in widths.iter().enumerate() {
-                    let dashes = "-".repeat(width);
-                    text +=
-                        &if column == 0 { format!("| {dashes} |") } else { format!(" {}: |", &dashes[1.min(width)..]) };
-                }
-                text.push('\n');
+                text += &self.rule(&widths);
             }
         }
         text
+    }
+
+    /// The line below the header.
+    fn rule(&self, widths: &[usize]) -> String {
+        let cell = |(column, &width): (usize, &usize)| match column < self.text {
+            true => format!(" {} |", "-".repeat(width.max(1))),
+            false => format!(" {}: |", "-".repeat(width.saturating_sub(1).max(1))),
+        };
+        format!("|{}\n", widths.iter().enumerate().map(cell).collect::<String>())
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const THREADS_TOLD: usize = 6;
 
 pub fn figures(report: &Report) -> Table {
-    let mut table = Table::new(&["figure", "setting", "measured", "goal", ""]);
+    let mut table = Table::new(&["figure", "setting", "measured", "goal", ""]).with_text(5);
     for figure in &report.figures {
         let verdict = figure.verdict.as_str().to_owned();
         table.row([figure.what.clone(), figure.setting.clone(), figure.measured.clone(), figure.goal.clone(), verdict]);
@@ -102,7 +102,7 @@ pub fn costs(report: &Report) -> Table {
 }
 
 pub fn threads(report: &Report) -> Table {
-    let mut table = Table::new(&["", "threads", "CPU of those with most"]);
+    let mut table = Table::new(&["", "threads", "CPU of those with most"]).with_text(3);
     for startup in &report.startups {
         let count = over(&startup.rounds, |round| round.restore.threads.len() as u64);
         let mut most: Vec<(String, f64)> = cpu_by_name(&startup.rounds).into_iter().collect();
