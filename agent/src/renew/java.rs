@@ -31,8 +31,10 @@ pub const NATIVE_PRNG_NON_BLOCKING: &str = "sun/security/provider/NativePRNG$Non
 pub const RANDOM_IO: &str = "sun/security/provider/NativePRNG$RandomIO";
 pub const SHA1_PRNG: &str = "sun/security/provider/SecureRandom";
 pub const SHA1_SEEDER: &str = "sun/security/provider/SecureRandom$SeederHolder";
+pub const DELETE_ON_EXIT: &str = "java/io/DeleteOnExitHook";
+pub const HASH_SET: &str = "java/util/HashSet";
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     PROCESS_ENVIRONMENT,
     VARIABLE,
     VALUE,
@@ -52,6 +54,8 @@ const KNOWN: [&str; 19] = [
     RANDOM_IO,
     SHA1_PRNG,
     SHA1_SEEDER,
+    DELETE_ON_EXIT,
+    HASH_SET,
 ];
 const CLASS_INITIALIZED: i32 = 4;
 
@@ -182,6 +186,16 @@ impl Class {
         };
         jvm.check(name)?;
         Ok(result)
+    }
+
+    /// Calls a method without arguments or result.
+    pub fn call_void(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<(), JavaError> {
+        // SAFETY: the class is a live global reference; `of` is an instance of it; the method is void name().
+        unsafe {
+            let method = jvm.jni.get_method_id(self.class, name, "()V").ok_or_else(|| self.missing(jvm, name))?;
+            jvm.jni.call_void_method(of, method, &[]);
+        }
+        jvm.check(name)
     }
 
     pub fn call(

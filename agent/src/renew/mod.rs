@@ -6,6 +6,7 @@
 //! to renew.
 
 mod environment;
+mod files;
 mod java;
 mod names;
 mod process;
@@ -37,9 +38,10 @@ impl Renewal {
     pub fn run(&self, jvm: &Jvm) {
         let arguments = arguments();
         names::renew(&arguments, self.attach, &self.perf);
-        let steps: [(&str, Result<(), JavaError>); 3] = [
+        let steps: [(&str, Result<(), JavaError>); 4] = [
             ("environment", environment::renew(jvm, &self.classes, &arguments)),
             ("process id", process::renew(jvm, &self.classes)),
+            ("list of files to delete at exit", files::forget_delete_on_exit(jvm, &self.classes)),
             ("random state", random::renew(jvm, &self.classes)),
         ];
         for (what, result) in steps {
