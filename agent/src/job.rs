@@ -34,8 +34,10 @@ fn run(jvm: &Jvm, job: &Job) {
     for attempt in 1..=attempts {
         match attempt_once(jvm, job) {
             Ok(()) => return,
-            // Whoever asked by a socket is told there, by the helper or through it.
-            Err(error) if job.options.control.is_some() && error.told_the_helper() => return,
+            Err(error) if job.options.control.is_some() => {
+                whoever_asked_is_told(job, &error);
+                return;
+            }
             Err(error) if attempt < attempts => {
                 report::line(&format!("{error}; trying again in {} s", BETWEEN_ATTEMPTS.as_secs()));
                 std::thread::sleep(BETWEEN_ATTEMPTS);
@@ -44,6 +46,17 @@ fn run(jvm: &Jvm, job: &Job) {
         }
     }
     PENDING.store(false, SeqCst);
+}
+
+/// Whoever asked by a socket hears why there, unless the conversation there has told already.
+fn whoever_asked_is_told(job: &Job, error: &CaptureError) {
+    let Some(control) = &job.options.control else { return };
+    if error.ends_a_conversation() {
+        return;
+    }
+    if let Err(unheard) = capture::tell(control, error) {
+        report::line(&format!("{error}; the JVM goes on, no image was made ({unheard})"));
+    }
 }
 
 fn attempt_once(jvm: &Jvm, job: &Job) -> Result<(), CaptureError> {

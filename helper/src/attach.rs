@@ -90,7 +90,7 @@ fn wake(process: Process, status: &Status, socket: &Path) -> Result<(), Failure>
         if start.elapsed() > LISTENS_WITHIN {
             let why = format!("it does not listen within {} s", LISTENS_WITHIN.as_secs());
             let remedy = "was it started with -XX:+DisableAttachMechanism? then start it with `hotfork run`";
-            return Err(failed(process, format!("{why}; {remedy}")));
+            return Err(refused(process, format!("{why}; {remedy}")));
         }
         if !process.path("status").exists() {
             return Err(failed(process, "it has ended"));

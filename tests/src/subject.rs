@@ -225,7 +225,9 @@ impl Stage {
 pub fn is_running(process: &Process, subject: &str) -> Outcome {
     let class = format!("dev.hotfork.subjects.{subject}");
     wait::until(process::LIMIT, "it is the subject's JVM", || {
+        // The command line is the process's before its threads are; the name comes with the first thread.
         proc::command_line(process.pid()).is_ok_and(|line| line.contains(&class) && line[0].ends_with("java"))
+            && proc::status(process.pid(), "Name").is_ok_and(|name| name == "java")
     })
     .map_err(|why| process.tell(&why))
 }

@@ -65,10 +65,9 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// Whether the helper knows already, because it said so itself.
-    pub fn told_the_helper(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-            || !matches!(self, Self::Busy | Self::NoImage | Self::ReachHelper { .. } | Self::HelperLost { .. })
+    /// Whether this came up after the helper was met: then it has been told, or is gone.
+    pub fn ends_a_conversation(&self) -> bool {
+        !matches!(self, Self::Busy | Self::NoImage | Self::ReachHelper { .. })
     }
 
     /// The exit code that the contract gives this failure.

@@ -20,6 +20,7 @@ mod suspension;
 
 pub use begin::helper_path;
 pub use error::CaptureError;
+pub use session::tell;
 
 use crate::hotspot;
 use crate::jvm::Jvm;
@@ -159,5 +160,6 @@ fn stop_and_fork(
 
 /// Ends the JVM at once, as `--exit` asks: a graceful end would delete files that the image needs.
 pub fn halt() -> ! {
+    hotspot::remove_announcements();
     hotfork_frozen::syscall::exit_group(0)
 }

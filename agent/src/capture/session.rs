@@ -39,6 +39,9 @@ impl Session {
         let open = |path: &'static str| {
             File::open(path).map_err(|error| CaptureError::System { what: path, reason: error.to_string() })
         };
+        if options.image.is_none() {
+            return Err(CaptureError::NoImage);
+        }
         let (tasks, descriptor_list) = (open("/proc/self/task")?, open("/proc/self/fd")?);
         let socket = match &options.control {
             Some(path) => meet(path)?,
@@ -104,6 +107,12 @@ impl Session {
             log::debug!("the helper does not hear that the capture is abandoned: {error}");
         }
     }
+}
+
+/// Tells a helper that waits at `control` that there will be no capture, and why.
+pub fn tell(control: &PathBuf, error: &CaptureError) -> Result<(), CaptureError> {
+    let message = Refused { kind: ABANDONED, exit_code: error.exit_code(), reason: Text::new(&error.to_string()) };
+    send(&meet(control)?, message.as_bytes(), "the greeting")
 }
 
 /// Waits for a template whose exit signal is 0.

@@ -8,7 +8,7 @@ mod perf;
 mod threads;
 mod vmstructs;
 
-pub use perf::AttachPath;
+pub use perf::{AttachPath, remove_announcements};
 pub use threads::java_thread_of;
 
 use crate::capture::CaptureError;

@@ -39,6 +39,20 @@ pub fn performance_memory(structs: &VmStructs, maps: &[Mapping]) -> PerfMemory {
     }
 }
 
+/// Removes what HotSpot itself would remove at a graceful end: the names by which tools find this JVM.
+pub fn remove_announcements() {
+    let mut files: Vec<std::path::PathBuf> = AttachPath::find().and_then(AttachPath::text).into_iter().collect();
+    let own = format!("/{}", std::process::id());
+    files.extend(super::maps().unwrap_or_default().into_iter().filter_map(|mapping| {
+        (mapping.path.contains("/hsperfdata_") && mapping.path.ends_with(&own)).then(|| mapping.path.into())
+    }));
+    for file in files {
+        if let Err(error) = std::fs::remove_file(&file) {
+            log::debug!("{} stays behind: {error}", file.display());
+        }
+    }
+}
+
 fn find_pointer_to(text: &str, maps: &[Mapping]) -> Option<u64> {
     let library = libjvm::loaded()?;
     let private: Vec<(u64, u64)> = maps
@@ -79,6 +93,13 @@ impl AttachPath {
             let start = segment[..at].iter().rposition(|&byte| byte == 0).map_or(0, |position| position + 1);
             Some(Self(from + start as u64))
         })
+    }
+
+    /// The path that HotSpot will unlink.
+    fn text(self) -> Option<std::path::PathBuf> {
+        // SAFETY: a NUL-terminated string in HotSpot's static `_path`.
+        let text = unsafe { std::ffi::CStr::from_ptr(self.0 as *const std::ffi::c_char) };
+        text.to_str().ok().map(std::path::PathBuf::from)
     }
 
     /// Makes HotSpot forget the path: at exit it would unlink the captured JVM's socket.

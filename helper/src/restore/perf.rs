@@ -2,6 +2,7 @@
 //! the restored JVM and its end removes nobody else's file. Where that cannot be had, the memory
 //! stays private and nothing is lost but jps.
 
+use super::operations::{is_mapping, range};
 use crate::image::manifest::Manifest;
 use crate::image::read::Image;
 use hotfork_abi::restore::*;
@@ -41,8 +42,10 @@ impl PerfFile {
     pub fn use_in(&self, operations: &mut [MapOperation], manifest: &Manifest, file: u32) {
         let entry = &manifest.entry;
         let range = entry.perf_address..entry.perf_address + entry.perf_length;
+        // Not by the index in the image: on a noexec mount the list has more operations than the image.
+        let base = operations.iter().position(|operation| is_mapping(operation) && self::range(operation) == range);
         for (index, operation) in operations.iter_mut().enumerate() {
-            if Some(index as u64) == entry.perf_operation {
+            if Some(index) == base {
                 operation.operation = OP_SHARED_FILE;
                 operation.offset = 0;
                 operation.file = file;
