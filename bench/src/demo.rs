@@ -49,7 +49,7 @@ pub fn run(args: &DemoArgs) -> Outcome<()> {
     let port = if is_free(PORT) { PORT } else { demo.ports.free()? };
 
     demo.progress.step(&format!("1. Starting the Spring service the normal way, JDK {}, on port {port}", jdk.version));
-    page_cache::read(jdk.files().iter().chain([&SPRING.jar()?]).map(PathBuf::as_path))?;
+    page_cache::read(jdk.files()?.iter().chain([&SPRING.jar()?]).map(PathBuf::as_path))?;
     let mut original = setting.start(port, &demo.work)?;
     let normal = FirstResponse::of(&mut original, port, SPRING.measured, FURTHER_REQUESTS)?;
     demo.progress.step(&format!("   first response {} ms after exec", milliseconds(normal.since_exec as f64)));
@@ -108,7 +108,7 @@ fn capture_under_load(
 
 fn side_by_side(demo: &mut Demo, image: &Path, port: u16, body: &[u8]) -> Outcome<Vec<FirstResponse>> {
     demo.progress.step(&format!("4. Restoring it {INSTANCES} times, side by side with the original"));
-    page_cache::read([image])?;
+    page_cache::read([image, &demo.product.hotfork, &demo.product.agent])?;
     let mut instances = Vec::new();
     let mut restores = Vec::new();
     for number in 1..=INSTANCES {

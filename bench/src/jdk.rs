@@ -1,6 +1,6 @@
 //! The JDKs of this machine: one of each major version that Hotfork knows.
 
-use crate::failure::{Outcome, fail};
+use crate::failure::{During, Outcome, fail};
 use crate::process::output;
 use crate::target;
 use std::path::{Path, PathBuf};
@@ -43,10 +43,19 @@ impl Jdk {
         self.home.join("bin/java")
     }
 
-    /// What a start reads: classes, their archive, the JVM itself.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let names = ["lib/modules", "lib/server/libjvm.so", "lib/server/classes.jsa", "lib/server/classes_nocoops.jsa"];
-        names.iter().map(|name| self.home.join(name)).filter(|path| path.is_file()).collect()
+    /// What a start reads: classes, their archive, the JVM and its libraries.
+    pub fn files(&self) -> Outcome<Vec<PathBuf>> {
+        let mut files = vec![self.home.join("lib/modules")];
+        for directory in [self.home.join("lib"), self.home.join("lib/server")] {
+            let what = format!("list {}", directory.display());
+            for entry in std::fs::read_dir(&directory).during(&what)? {
+                let path = entry.during(&what)?.path();
+                if path.extension().is_some_and(|extension| extension == "so" || extension == "jsa") {
+                    files.push(path);
+                }
+            }
+        }
+        Ok(files)
     }
 }
 

@@ -88,8 +88,10 @@ fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
 
 fn round(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Round> {
     let jar = setting.sample.jar()?;
-    let jdk = setting.jdk.files();
-    page_cache::read(jdk.iter().chain([&jar, &image.path]).map(PathBuf::as_path))?;
+    let jdk = setting.jdk.files()?;
+    page_cache::read(
+        jdk.iter().chain([&jar, &image.path, &bench.product.hotfork, &bench.product.agent]).map(PathBuf::as_path),
+    )?;
     let sample = setting.sample;
 
     let mut process = setting.start(image.port, &bench.work)?;
