@@ -38,11 +38,11 @@ fn looks_as_the_original(cell: &Cell) -> Outcome {
     let mut instance = stage.restore()?;
     is_running(&instance, "ThreadNames")?;
     ensure_eq!(proc::command_line(instance.pid())?, proc::command_line(original.pid())?, "command line");
-    ensure_eq!(proc::status(instance.pid(), "Name")?, "java", "name of the process");
     let wanted = names(&original)?;
     // Each thread takes its name when it has been revived.
     let _ = wait::until(Duration::from_secs(10), "the names are the same", || names(&instance).as_ref() == Ok(&wanted));
     ensure_eq!(names(&instance)?, wanted, "names of the threads");
+    ensure_eq!(proc::status(instance.pid(), "Name")?, "java", "name of the process");
     ensure!(proc::threads(instance.pid())?.contains_key(&instance.pid()), "no thread has the pid as its id");
     stage.check(&mut instance)?;
     stage.check(&mut original)
