@@ -14,7 +14,7 @@ mod tools;
 mod unprivileged;
 
 use hotfork_tests::matrix::World;
-use hotfork_tests::{Outcome, build, interrupt, jdk, remains, skip, subject, wait};
+use hotfork_tests::{Outcome, build, interrupt, jdk, remains, scratch, skip, subject, wait};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,7 +67,9 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
 /// Looks for what is left, after what ends by itself (a helper that has just been told to) has had time to.
 fn remains() -> Vec<String> {
     let _ = wait::until(Duration::from_secs(10), "nothing is left", || remains::found().is_empty());
-    let _ = std::fs::remove_dir_all(build::scratch_of_this_run());
+    if !scratch::kept() {
+        let _ = std::fs::remove_dir_all(build::scratch_of_this_run());
+    }
     remains::found()
 }
 

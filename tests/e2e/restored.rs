@@ -1,12 +1,14 @@
 //! What a restored JVM looks like from outside, and how it ends.
 
+use crate::cat::{Cat, Talk};
 use hotfork_tests::hotfork::take;
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, Stage, is_running};
-use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains, wait};
+use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains, skip, wait};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "restored::perf_file_is_its_own", 17, Extent::Rotated(3), perf_file_is_its_own),
         cells(world, "restored::eight_side_by_side", 17, Extent::Rotated(0), eight_side_by_side),
         cells(world, "restored::captured_again", 17, Extent::Rotated(1), captured_again),
+        cells(world, "restored::as_pid_1", 17, Extent::Rotated(3), as_pid_1),
         cells(world, "restored::an_old_image_is_as_good", 17, Extent::Rotated(2), after_the_original_was_killed),
     ]
     .into_iter()
@@ -146,4 +149,26 @@ fn after_the_original_was_killed(cell: &Cell) -> Outcome {
     drop(original);
     let mut instance = stage.restore()?;
     stage.check(&mut instance)
+}
+
+/// As in a container: the instance is init, and its tids are small.
+fn as_pid_1(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut original = cat.taken()?;
+    let restore = cat.restore();
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .arg(restore.get_program())
+        .args(restore.get_args());
+    let may = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        skip::skip("restored as pid 1", "a pid namespace takes root: run ./x test as root");
+        return original.exits(0);
+    }
+    let mut instance = Talk::start("instance as pid 1", unshare)?;
+    instance.is_restored("hello")?;
+    original.say("still here")?;
+    instance.exits(6)?;
+    original.exits(0)
 }

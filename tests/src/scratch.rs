@@ -34,6 +34,11 @@ pub fn names(directory: &Path) -> Outcome<Vec<String>> {
     Ok(names)
 }
 
+/// For whoever wants to look at what a test wrote.
+pub fn kept() -> bool {
+    std::env::var_os("HOTFORK_TEST_KEEP").is_some()
+}
+
 impl Deref for Scratch {
     type Target = Path;
 
@@ -44,7 +49,7 @@ impl Deref for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if std::env::var_os("HOTFORK_TEST_KEEP").is_none() {
+        if !kept() {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
