@@ -67,7 +67,11 @@ impl Sample {
     /// The normal start, on both sides of the comparison: `java -Xmx256m COLLECTOR -jar ...`.
     pub fn command(&self, jdk: &Jdk, collector: Collector, port: u16, work: &Path) -> Outcome<Command> {
         let mut java = Command::new(jdk.java());
-        java.args(["-Xmx256m", collector.flag(), "-jar"]).arg(self.jar()?).stdin(Stdio::null());
+        // Tomcat leaves its directories where a JVM is killed.
+        let temporary = work.join("tmp");
+        std::fs::create_dir_all(&temporary).during("make a temporary directory")?;
+        java.args(["-Xmx256m", collector.flag()]).arg(format!("-Djava.io.tmpdir={}", temporary.display()));
+        java.arg("-jar").arg(self.jar()?).stdin(Stdio::null());
         if self.writes {
             java.arg(format!("--server.port={port}")).arg(format!("--shop.log={}", work.join("shop.log").display()));
         } else {
