@@ -8,7 +8,7 @@
 use super::{CaptureError, signal};
 use crate::hotspot::{self, Facts, libjvm};
 use crate::jvm::Jvm;
-use hotfork_abi::record::{CaptureRecord, MAGIC, ThreadSlot};
+use hotfork_abi::record::{CaptureRecord, MAGIC, RANGES, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
 use hotfork_frozen::state::{CAUGHT, VDSO, set_slots};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -45,7 +45,7 @@ impl Preparation {
         record.curbrk = libjvm::exported("__curbrk").unwrap_or(0);
         (record.rseq_offset, record.rseq_size) = libjvm::rseq();
         record.perf = facts.perf;
-        record.range_count = facts.ranges.len() as u64;
+        record.range_count = facts.ranges.len().min(RANGES) as u64;
         for (place, range) in record.ranges.iter_mut().zip(&facts.ranges) {
             *place = *range;
         }

@@ -1,80 +1,100 @@
-//! Where metaspace lies. vmStructs do not tell, but HotSpot's own diagnostic command `VM.metaspace vslist`
-//! does, reached through the management table that libjvm hands out (jmm.h), with no Java class loaded.
+//! Where metaspace lies. No structure that vmStructs describes tells its ranges, but every class does: its
+//! `Klass` lies in class space, its constant pool in the other part. Both are cut from root chunks, which are
+//! aligned to their size and hold metaspace only.
 //!
-//! # Safety contract of this file
-//! The table's layout is that of its version number, which the JVM checks; only versions that were tried
-//! (17; 21 and 25) are asked for. Reading the text is safe code.
-#![allow(unsafe_code)]
+//! The diagnostic command `VM.metaspace` knows the ranges too, but stops the JVM for 5 to 15 ms with the
+//! thousand loaders of a Spring service. This walk stops nothing: everything is read through /proc/self/mem, since
+//! loaders may be unloaded meanwhile, and believed only where loader and class name each other.
 
-use super::libjvm::exported;
-use crate::jvm::Jvm;
-use jvmti_bindings::sys::jni;
-use std::ffi::c_void;
+use super::Mapping;
+use super::vmstructs::VmStructs;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
-/// (version, index of ExecuteDiagnosticCommand in the table): JDK 17's, and that of 21 and 25, which has one more
-/// function before it.
-const TABLES: [(i32, usize); 2] = [(0x2003_0000, 38), (0x2004_0000, 39)];
+/// The smallest root chunk of 17, 21 and 25 (metaspace::chunklevel::MAX_CHUNK_BYTE_SIZE; 25 has larger ones).
+const ROOT_CHUNK: u64 = 4 << 20;
+/// No application has more loaders; a list that does not end is one that changed under the reader.
+const LOADERS_AT_MOST: u32 = 1_000_000;
 
-/// `(from, to)` of each reserved range; empty when this JVM does not tell.
-pub fn ranges(jvm: &Jvm) -> Vec<(u64, u64)> {
-    let text = execute(jvm, "VM.metaspace vslist").unwrap_or_default();
-    let ranges = parse(&text);
-    log::debug!("{} ranges of metaspace in {} bytes of text", ranges.len(), text.len());
-    ranges
+struct Offsets {
+    head: u64,
+    next: u64,
+    klasses: u64,
+    loader_of_klass: u64,
+    constants: u64,
 }
 
-fn execute(jvm: &Jvm, command: &str) -> Option<String> {
-    type GetManagement = unsafe extern "system" fn(i32) -> *const *const c_void;
-    type Execute = unsafe extern "system" fn(*mut jni::JNIEnv, jni::jstring) -> jni::jstring;
-    let get = exported("JVM_GetManagement")?;
-    // SAFETY: this exported function has this signature in every JDK (jvm.h).
-    let get: GetManagement = unsafe { std::mem::transmute::<usize, GetManagement>(get as usize) };
-    let (table, index) = TABLES.iter().find_map(|&(version, index)| {
-        // SAFETY: answers null for a version that it does not have.
-        let table = unsafe { get(version) };
-        (!table.is_null()).then_some((table, index))
-    })?;
-    let command = jvm.jni.new_string_utf(command)?;
-    // SAFETY: a table of this version holds ExecuteDiagnosticCommand at this index; the command and the
-    // result are local references of this thread.
-    let text = unsafe {
-        let execute = std::mem::transmute::<*const c_void, Execute>(*table.add(index));
-        let text = execute(jvm.jni.raw(), command);
-        let read = if text.is_null() { None } else { jvm.jni.get_string_utf(text) };
-        jvm.jni.delete_local_ref(text);
-        jvm.jni.delete_local_ref(command);
-        read
-    };
-    jvm.check("VM.metaspace").ok()?;
-    text
-}
-
-/// Lines such as `- node #0: base 0x00007f2a73000000: reserved=65536.00 KB, ...`.
-fn parse(text: &str) -> Vec<(u64, u64)> {
-    text.lines()
-        .filter_map(|line| {
-            let (_, rest) = line.split_once("base 0x")?;
-            let (base, rest) = rest.split_once(": reserved=")?;
-            let (size, rest) = rest.split_once(' ')?;
-            let unit = match rest.get(..2)? {
-                "KB" => 1024.0,
-                "MB" => 1024.0 * 1024.0,
-                "GB" => 1024.0 * 1024.0 * 1024.0,
-                _ => return None,
-            };
-            let base = u64::from_str_radix(base, 16).ok()?;
-            Some((base, base + (size.parse::<f64>().ok()? * unit) as u64))
+impl Offsets {
+    fn find(structs: &VmStructs) -> Option<Self> {
+        Some(Self {
+            head: structs.address("ClassLoaderDataGraph", "_head")?,
+            next: structs.offset("ClassLoaderData", "_next")?,
+            klasses: structs.offset("ClassLoaderData", "_klasses")?,
+            loader_of_klass: structs.offset("Klass", "_class_loader_data")?,
+            constants: structs.offset("InstanceKlass", "_constants")?,
         })
-        .collect()
+    }
+}
+
+/// `(from, to)` of the root chunks that were found, ascending, adjacent ones joined.
+pub fn ranges(structs: &VmStructs, maps: &[Mapping]) -> Vec<(u64, u64)> {
+    match (Offsets::find(structs), File::open("/proc/self/mem")) {
+        (Some(offsets), Ok(memory)) => join(&chunks(&offsets, &memory, maps)),
+        (offsets, memory) => {
+            log::debug!("metaspace is not told apart: vmStructs {}, memory {memory:?}", offsets.is_some());
+            Vec::new()
+        }
+    }
+}
+
+fn chunks(offsets: &Offsets, memory: &File, maps: &[Mapping]) -> BTreeSet<u64> {
+    let word = |address: u64| {
+        let mut bytes = [0; 8];
+        memory.read_exact_at(&mut bytes, address).ok().map(|()| u64::from_le_bytes(bytes)).filter(|&word| word != 0)
+    };
+    // Classes of the CDS archive lie in its file mapping, which is no metaspace.
+    let anonymous = |address: u64| {
+        let index = maps.partition_point(|mapping| mapping.from <= address).checked_sub(1);
+        index.is_some_and(|index| {
+            let mapping = &maps[index];
+            address < mapping.to && mapping.private && mapping.writable && mapping.path.is_empty()
+        })
+    };
+    let mut found = BTreeSet::new();
+    let mut loader = word(offsets.head);
+    for _ in 0..LOADERS_AT_MOST {
+        let Some(this) = loader else { break };
+        let klass = word(this + offsets.klasses).filter(|&klass| word(klass + offsets.loader_of_klass) == Some(this));
+        if let Some(klass) = klass {
+            let places = [Some(klass), word(klass + offsets.constants)];
+            found.extend(
+                places.into_iter().flatten().filter(|&place| anonymous(place)).map(|place| place & !(ROOT_CHUNK - 1)),
+            );
+        }
+        loader = word(this + offsets.next);
+    }
+    found
+}
+
+fn join(chunks: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for &chunk in chunks {
+        match ranges.last_mut() {
+            Some(last) if last.1 == chunk => last.1 += ROOT_CHUNK,
+            _ => ranges.push((chunk, chunk + ROOT_CHUNK)),
+        }
+    }
+    ranges
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::*;
 
     #[test]
-    fn nodes_are_read_and_other_lines_skipped() {
-        let text = "vsl non-class-space:\n- node #0: base 0x00007f2a73000000: reserved=65536.00 KB, committed=1.00 KB (  2%)\n 0:0x00007f2a73000000: CLLL\ncommit mask, base 0x00007f2a73000000:XX--\n- node #0: base 0x000000009a000000: reserved=1.00 GB, committed=192.00 KB";
-        assert_eq!(parse(text), [(0x7f2a_7300_0000, 0x7f2a_7700_0000), (0x9a00_0000, 0xda00_0000)]);
+    fn adjacent_chunks_are_one_range() {
+        let chunks = BTreeSet::from([0, ROOT_CHUNK, 4 * ROOT_CHUNK]);
+        assert_eq!(join(&chunks), [(0, 2 * ROOT_CHUNK), (4 * ROOT_CHUNK, 5 * ROOT_CHUNK)]);
     }
 }

@@ -44,10 +44,10 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
     let collector = flags::collector(&structs)?;
     threads::locate(jvm, &structs)?;
     let maps = maps()?;
-    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(jvm, &structs) })
+    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(&structs, &maps) })
 }
 
-fn ranges(jvm: &Jvm, structs: &VmStructs) -> Vec<KnownRange> {
+fn ranges(structs: &VmStructs, maps: &[Mapping]) -> Vec<KnownRange> {
     let mut ranges = Vec::new();
     let mut add = |kind, range: Option<(u64, u64)>| {
         if let Some((from, to)) = range.filter(|(from, to)| from < to) {
@@ -56,7 +56,7 @@ fn ranges(jvm: &Jvm, structs: &VmStructs) -> Vec<KnownRange> {
     };
     add(RANGE_JAVA_HEAP, structs.java_heap());
     add(RANGE_CODE, structs.code_cache());
-    for range in metaspace::ranges(jvm) {
+    for range in metaspace::ranges(structs, maps) {
         add(RANGE_METASPACE, Some(range));
     }
     ranges
