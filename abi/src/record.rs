@@ -70,8 +70,6 @@ pub const RANGES: usize = 128;
 pub const RANGE_JAVA_HEAP: u32 = 1;
 pub const RANGE_METASPACE: u32 = 2;
 pub const RANGE_CODE: u32 = 3;
-/// The collector's side tables (cards, remembered sets, mark bitmaps).
-pub const RANGE_COLLECTOR: u32 = 4;
 
 crate::plain_struct! {
     /// Memory whose owner the agent knows. It is only ever given back by HotSpot with mmap, never with

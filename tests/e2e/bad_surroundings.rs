@@ -39,7 +39,7 @@ fn zgc(subject: &hotfork_tests::subject::Subject, jdk: &jdk::Jdk) -> Outcome {
     stage.options.push("-XX:-UseSerialGC".into());
     stage.options.push("-XX:+UseZGC".into());
     let mut original = stage.start(How::Plain)?;
-    snapshot(original.pid(), &stage.image())?.fails(114, &["Z garbage collector", "-XX:+Use"])?;
+    snapshot(original.pid(), &stage.image())?.fails(114, &["ZGC", "-XX:+Use"])?;
     ensure!(!stage.image().exists(), "there is an image");
     stage.check(&mut original)
 }

@@ -10,8 +10,9 @@ use std::fs;
 use std::mem::zeroed;
 use std::time::{Duration, Instant};
 
-/// Any thread blocks all signals for moments, in posix_spawn and pthread_create.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Any thread blocks all signals for moments, in posix_spawn and pthread_create; on a busy machine such a moment
+/// lasts. The application runs meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 const SIGQUIT: u64 = 1 << 2;
 
 /// Installs the handler on a signal that the application does not use. Stays installed: a late signal of

@@ -117,7 +117,7 @@ pub struct MappedFile {
 /// Pages of one kind, for `inspect`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PagesOfKind {
-    /// "java heap", "metaspace", "code", "collector", "native", "stacks", "files"
+    /// "java heap", "metaspace", "code", "native", "stacks", "files"
     pub kind: String,
     pub in_image: u64,
     /// Present in the JVM, all zero, not in the image.

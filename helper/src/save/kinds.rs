@@ -2,12 +2,12 @@
 
 use super::areas::{Area, Source};
 use crate::image::manifest::PagesOfKind;
-use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_COLLECTOR, RANGE_JAVA_HEAP, RANGE_METASPACE};
+use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 
-const NAMES: [&str; 7] = ["java heap", "metaspace", "code", "collector", "native", "stacks", "files"];
-const NATIVE: usize = 4;
-const STACKS: usize = 5;
-const FILES: usize = 6;
+const NAMES: [&str; 6] = ["java heap", "metaspace", "code", "native", "stacks", "files"];
+const NATIVE: usize = 3;
+const STACKS: usize = 4;
+const FILES: usize = 5;
 
 /// Index into `NAMES`.
 pub type Kind = usize;
@@ -45,7 +45,6 @@ impl Kinds {
             RANGE_JAVA_HEAP => Some(0),
             RANGE_METASPACE => Some(1),
             RANGE_CODE => Some(2),
-            RANGE_COLLECTOR => Some(3),
             _ => None,
         }
     }

@@ -63,7 +63,7 @@ fn check_mapping(mapping: &Mapping) -> Result<(), Failure> {
     let name = String::from_utf8_lossy(&mapping.name);
     let remedy = if name.starts_with("/memfd:java_heap") {
         return Err(refused(
-            "cannot capture a JVM with the Z garbage collector: its heap is shared memory, which a fork does not copy; \
+            "cannot capture a JVM with ZGC: its heap is shared memory, which a fork does not copy; \
              run it with -XX:+UseG1GC, or another collector"
                 .into(),
         ));

@@ -33,8 +33,7 @@ fn an_ordinary_jvm_passes() {
 #[test]
 fn shared_memory_is_refused_by_name() {
     assert!(
-        refusal("3000-4000 rw-s 0 00:01 9 /memfd:java_heap (deleted)\n")
-            .starts_with("cannot capture a JVM with the Z garbage")
+        refusal("3000-4000 rw-s 0 00:01 9 /memfd:java_heap (deleted)\n").starts_with("cannot capture a JVM with ZGC")
     );
     let line = "3000-4000 rw-s 0 fe:00 9 /data/lmdb/data.mdb\n";
     assert_eq!(
