@@ -117,6 +117,6 @@ mod tests {
         counts.zero(NATIVE);
         let table = counts.table();
         assert_eq!((table[0].kind.as_str(), table[0].in_image), ("java heap", 2));
-        assert_eq!((table[4].kind.as_str(), table[4].zero), ("native", 1));
+        assert_eq!((table[NATIVE].kind.as_str(), table[NATIVE].zero), ("native", 1));
     }
 }
