@@ -82,6 +82,18 @@ impl Drop for Process {
         // Where nothing is left to kill, nothing is to be done.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        remove_files_of_a_killed_jvm(self.pid());
+    }
+}
+
+/// What HotSpot removes at a graceful end: its attach socket and its performance memory.
+fn remove_files_of_a_killed_jvm(pid: u32) {
+    // Most were never made.
+    let _ = std::fs::remove_file(format!("/tmp/.java_pid{pid}"));
+    for entry in std::fs::read_dir("/tmp").into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("hsperfdata_") {
+            let _ = std::fs::remove_file(entry.path().join(pid.to_string()));
+        }
     }
 }
 

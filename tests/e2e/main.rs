@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         eprintln!("end-to-end tests: {why}");
         return ExitCode::FAILURE;
     }
+    remains::look_around();
     let world = match world() {
         Ok(world) => Arc::new(world),
         Err(why) => {

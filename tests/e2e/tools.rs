@@ -5,7 +5,7 @@ use hotfork_tests::jdk::Jdk;
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, is_running};
-use hotfork_tests::{Outcome, ensure, ensure_eq, proc};
+use hotfork_tests::{Outcome, build, ensure, ensure_eq, proc};
 use libtest_mimic::Trial;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "tools::work_on_an_instance", 17, Extent::Rotated(1), work_on_an_instance);
+    trials.extend(cells(world, "tools::a_stale_attach_socket", 17, Extent::Rotated(3), a_stale_attach_socket));
     trials.extend(cells(world, "tools::used_before_the_capture", 17, Extent::Rotated(2), used_before_the_capture));
     trials
 }
@@ -54,6 +55,23 @@ fn used_before_the_capture(cell: &Cell) -> Outcome {
         ensure!(!attach_socket(&instance).exists(), "the instance left its attach socket");
     }
     works(&cell.jdk, &original)?;
+    stage.check(&mut original)
+}
+
+/// A killed JVM leaves its attach socket; the instance may get its pid.
+fn a_stale_attach_socket(cell: &Cell) -> Outcome {
+    let stage = cell.stage("Tools")?;
+    let mut original = stage.start(How::Agent)?;
+    take(original.pid(), &stage.image())?;
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#": >"/tmp/.java_pid$$" && exec "$@""#, "sh"])
+        .arg(build::helper())
+        .arg("restore")
+        .arg(stage.image());
+    let mut instance = stage.watch(Process::start("instance with a stale attach socket", shell)?)?;
+    works(&cell.jdk, &instance)?;
+    stage.check(&mut instance)?;
     stage.check(&mut original)
 }
 

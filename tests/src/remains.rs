@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,6 +13,20 @@ pub const MARK: &str = "HOTFORK_TEST_RUN";
 static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// Those that have not been waited for.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Files that lay there before this run, by device and inode: a process that got the pid of a killed JVM has not left its files.
+static OLDER: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// Notes what others have left, before anything is started.
+pub fn look_around() {
+    let tmp = Path::new("/tmp");
+    let files = entries(tmp).chain(perf_directories().flat_map(|directory| entries(&directory).collect::<Vec<_>>()));
+    lock(&OLDER).extend(files.filter_map(|file| identity(&file)));
+}
+
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    file.symlink_metadata().ok().map(|status| (status.dev(), status.ino()))
+}
 
 /// Notes a process that was started; `found` looks for what it left.
 pub fn remember(pid: u32) {
@@ -28,7 +43,7 @@ pub fn running() -> BTreeSet<u32> {
     lock(&RUNNING).clone()
 }
 
-fn lock(set: &Mutex<BTreeSet<u32>>) -> MutexGuard<'_, BTreeSet<u32>> {
+fn lock<T>(set: &Mutex<BTreeSet<T>>) -> MutexGuard<'_, BTreeSet<T>> {
     set.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -43,13 +58,15 @@ pub fn remove_those_of_a_killed(pid: u32) {
 pub fn files_of(pid: u32) -> Vec<PathBuf> {
     let tmp = Path::new("/tmp");
     let mut files = vec![tmp.join(format!(".java_pid{pid}")), tmp.join(format!(".attach_pid{pid}"))];
-    files.extend(
-        entries(tmp)
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hsperfdata_")))
-            .map(|directory| directory.join(pid.to_string())),
-    );
-    files.retain(|file| file.symlink_metadata().is_ok());
+    files.extend(perf_directories().map(|directory| directory.join(pid.to_string())));
+    let older = lock(&OLDER);
+    files.retain(|file| identity(file).is_some_and(|identity| !older.contains(&identity)));
     files
+}
+
+fn perf_directories() -> impl Iterator<Item = PathBuf> {
+    entries(Path::new("/tmp"))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hsperfdata_")))
 }
 
 /// hsperfdata file of a JVM.

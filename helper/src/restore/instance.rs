@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::arguments::Arguments;
-use super::perf::PerfFile;
+use super::perf::{self, PerfFile};
 use super::scaffold::{self, Operations};
 use super::space::Space;
 use super::{Prepared, own_descriptors, rseq};
@@ -21,6 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 impl Prepared {
     /// Becomes the JVM. Returns only if that fails before the first unmap.
     pub fn become_instance(self) -> Failure {
+        perf::remove_stale_attach_socket();
         let perf = self.perf_file();
         let created = perf.as_ref().map(|perf| perf.path.clone());
         let Err(failure) = self.try_become(perf);

@@ -1,6 +1,6 @@
-//! HotSpot's performance memory (hsperfdata): a file of the new pid's name, so that jps and jstat find
-//! the restored JVM and its end removes nobody else's file. Where that cannot be had, the memory
-//! stays private and nothing is lost but jps.
+//! What tools find a JVM by. HotSpot's performance memory (hsperfdata) gets a file of the new pid's name, so
+//! that jps and jstat find the restored JVM and its end removes nobody else's file. Where that cannot
+//! be had, the memory stays private and nothing is lost but jps.
 
 use super::operations::{is_mapping, range};
 use crate::image::manifest::Manifest;
@@ -18,6 +18,18 @@ use std::path::{Path, PathBuf};
 pub struct PerfFile {
     pub file: File,
     pub path: PathBuf,
+}
+
+/// Removes the attach socket that a dead JVM with this process's pid left, as a starting HotSpot does: tools
+/// would find that one and never ask for another.
+pub fn remove_stale_attach_socket() {
+    let path = format!("/tmp/.java_pid{}", getpid());
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            log::warn!("{path} of a dead JVM cannot be removed: {error}; jcmd will not reach this one");
+        }
+        _ => {}
+    }
 }
 
 impl PerfFile {
