@@ -67,6 +67,8 @@ crate::plain_struct! {
         pub kind: u32,
         /// The template's pid as the JVM sees it.
         pub template_pid: i32,
+        /// CLOCK_MONOTONIC when the first application thread was asked to stop, in nanoseconds.
+        pub stop_began: u64,
         /// How long application threads stood still, in nanoseconds.
         pub stopped: u64,
     }

@@ -96,7 +96,7 @@ fn private_memory(startup: &Startup) -> Option<Figure> {
 }
 
 fn gap(gaps: &Gaps) -> Option<Figure> {
-    let longest = over(&gaps.captures, |gap| gap.longest)?;
+    let longest = over(&gaps.captures, |gap| gap.of_the_stop)?;
     Some(Figure {
         what: format!("gap of a spinning thread, {} captures", gaps.captures.len()),
         setting: format!(

@@ -16,6 +16,8 @@ pub struct Product {
 pub struct Saved {
     /// Bytes of the image file.
     pub size: u64,
+    /// CLOCK_MONOTONIC when the first application thread was asked to stop.
+    pub stop_began_ns: u64,
     /// How long application threads stood still, as the agent saw it.
     pub stopped_ns: u64,
     pub saving_ns: u64,

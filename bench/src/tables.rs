@@ -156,10 +156,20 @@ pub fn memory(report: &Report) -> Table {
 }
 
 pub fn gaps(report: &Report) -> Table {
-    let mut table =
-        Table::new(&["", "captures", "median", "min - max", "as the agent saw it", "without capture", "min - max"]);
+    let mut table = Table::new(&[
+        "",
+        "captures",
+        "median",
+        "min - max",
+        "as the agent saw it",
+        "until saved",
+        "min - max",
+        "without capture",
+        "min - max",
+    ]);
     for gaps in &report.gaps {
-        let longest = over(&gaps.captures, |gap| gap.longest);
+        let longest = over(&gaps.captures, |gap| gap.of_the_stop);
+        let until_saved = over(&gaps.captures, |gap| gap.until_saved);
         let without = over(&gaps.captures, |gap| gap.without_capture);
         table.row([
             format!("JDK {}, {}", gaps.jdk, gaps.collector),
@@ -167,6 +177,8 @@ pub fn gaps(report: &Report) -> Table {
             median(longest),
             range(longest),
             median(over(&gaps.captures, |gap| gap.saved.stopped_ns)),
+            median(until_saved),
+            range(until_saved),
             median(without),
             range(without),
         ]);

@@ -22,6 +22,8 @@ pub struct Saved {
     pub image: PathBuf,
     /// Bytes.
     pub size: u64,
+    /// CLOCK_MONOTONIC when the first application thread was asked to stop.
+    pub stop_began_ns: u64,
     /// How long application threads stood still.
     pub stopped_ns: u64,
     /// From the thaw to the image in its place.
@@ -89,6 +91,7 @@ mod tests {
             hotfork_version: "1",
             image: image.to_path_buf(),
             size: 3 << 20,
+            stop_began_ns: 1,
             stopped_ns: 4_250_000,
             saving_ns: 90_000_000,
             pid: 7,

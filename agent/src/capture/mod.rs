@@ -95,7 +95,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
                 forked - recorded
             );
             preparation.clean();
-            session.save(template, stopped)
+            session.save(template, started, stopped)
         }
         Err(error) => {
             suspension.resume(jvm);

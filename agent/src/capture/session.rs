@@ -78,8 +78,8 @@ impl Session {
     }
 
     /// Waits until the helper has written the image and ended the template.
-    pub fn save(&mut self, template: i32, stopped: u64) -> Result<Outcome, CaptureError> {
-        let result = self.saved(template, stopped);
+    pub fn save(&mut self, template: i32, stop_began: u64, stopped: u64) -> Result<Outcome, CaptureError> {
+        let result = self.saved(template, stop_began, stopped);
         if result.is_err() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(template), nix::sys::signal::Signal::SIGKILL);
         }
@@ -87,8 +87,8 @@ impl Session {
         result
     }
 
-    fn saved(&mut self, template: i32, stopped: u64) -> Result<Outcome, CaptureError> {
-        let forked = Forked { kind: FORKED, template_pid: template, stopped };
+    fn saved(&mut self, template: i32, stop_began: u64, stopped: u64) -> Result<Outcome, CaptureError> {
+        let forked = Forked { kind: FORKED, template_pid: template, stop_began, stopped };
         send(&self.socket, forked.as_bytes(), "saving")?;
         let mut bytes = [0; size_of::<Refused>()];
         let (length, _) = receive(&self.socket, &mut bytes, HELPER_SAVES, "saving")?;

@@ -8,6 +8,7 @@ use crate::proc;
 use crate::product::Saved;
 use serde::Serialize;
 use std::io::Write;
+use std::ops::Range;
 use std::process::{ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,9 +26,11 @@ pub struct Gaps {
 
 #[derive(Serialize)]
 pub struct Gap {
-    /// The longest gap, in nanoseconds, while the image was taken and saved.
-    pub longest: u64,
-    /// The longest gap in as long a time just before, without a capture: what the machine does by itself.
+    /// The longest gap, in nanoseconds, that lies at least partly between suspension and resumption.
+    pub of_the_stop: u64,
+    /// The longest from the order to capture until the image was synced.
+    pub until_saved: u64,
+    /// The longest in as long a time just before, without a capture: what the machine does by itself.
     pub without_capture: u64,
     pub saved: Saved,
 }
@@ -49,13 +52,15 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<Gaps> {
     let mut captures = Vec::new();
     for number in 1..=bench.plan.captures {
         bench.progress.show(&format!("capture {number} of {}", bench.plan.captures));
-        longest_gap(&mut probe, &mut commands)?;
+        gaps_since(&mut probe, &mut commands)?;
         std::thread::sleep(window.max(Duration::from_millis(100)));
-        let without_capture = longest_gap(&mut probe, &mut commands)?;
+        let without_capture = longest(&gaps_since(&mut probe, &mut commands)?);
         let begun = Instant::now();
         let saved = bench.product.snapshot(pid, &image).map_err(|failure| probe.process.failure(&failure.0))?;
         window = begun.elapsed();
-        captures.push(Gap { longest: longest_gap(&mut probe, &mut commands)?, without_capture, saved });
+        let gaps = gaps_since(&mut probe, &mut commands)?;
+        let of_the_stop = longest(&within(&gaps, saved.stop_began_ns..saved.stop_began_ns + saved.stopped_ns));
+        captures.push(Gap { of_the_stop, until_saved: longest(&gaps), without_capture, saved });
     }
     bench.progress.clear();
     probe.process.kill()?;
@@ -63,14 +68,49 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<Gaps> {
     Ok(Gaps { jdk: jdk.version.clone(), collector: collector.name(), resident, descriptors, captures })
 }
 
-/// Since it was last asked for.
-fn longest_gap(probe: &mut Program, commands: &mut ChildStdin) -> Outcome<u64> {
-    commands.write_all(b"gap\n").during("ask GapProbe for its gap")?;
+/// Between two readings of CLOCK_MONOTONIC.
+type Interval = Range<u64>;
+
+/// Since they were last asked for.
+fn gaps_since(probe: &mut Program, commands: &mut ChildStdin) -> Outcome<Vec<Interval>> {
+    commands.write_all(b"gaps\n").during("ask GapProbe for its gaps")?;
     let line = probe.line()?;
-    line.parse().map_err(|_| Failure(format!("GapProbe said {line:?}, not a number of nanoseconds")))
+    parse(&line).ok_or_else(|| Failure(format!("GapProbe said {line:?}, not BEGIN+LENGTH ...")))
+}
+
+fn parse(line: &str) -> Option<Vec<Interval>> {
+    let interval = |word: &str| {
+        let (begin, length) = word.split_once('+')?;
+        let begin = begin.parse().ok()?;
+        Some(begin..begin + length.parse::<u64>().ok()?)
+    };
+    line.split_whitespace().map(interval).collect()
+}
+
+fn within(gaps: &[Interval], stop: Interval) -> Vec<Interval> {
+    gaps.iter().filter(|gap| gap.start < stop.end && stop.start < gap.end).cloned().collect()
+}
+
+/// In nanoseconds.
+fn longest(gaps: &[Interval]) -> u64 {
+    gaps.iter().map(|gap| gap.end - gap.start).max().unwrap_or(0)
 }
 
 fn descriptors(pid: u32) -> Outcome<usize> {
     let path = format!("/proc/{pid}/fd");
     Ok(std::fs::read_dir(&path).during(format!("list {path}"))?.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gap_of_the_stop_is_told_from_others() {
+        let gaps = parse("100+50 200+10 300+70").unwrap();
+        assert_eq!((longest(&gaps), longest(&within(&gaps, 205..220))), (70, 10));
+        assert_eq!(longest(&within(&gaps, 160..190)), 0);
+        assert_eq!(parse("").unwrap(), []);
+        assert!(parse("12").is_none());
+    }
 }

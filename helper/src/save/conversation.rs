@@ -236,6 +236,7 @@ fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -
         maps_before: &prepared.maps,
         temporary_directories: &prepared.directories,
         uid: prepared.uid,
+        stop_began: forked.stop_began,
         stopped: forked.stopped,
     };
     let mut saved = save(template, facts, recorded, prepared.temporary, progress)?;

@@ -38,6 +38,7 @@ pub struct Facts<'a> {
     pub maps_before: &'a [Mapping],
     pub temporary_directories: &'a [PathBuf],
     pub uid: u32,
+    pub stop_began: u64,
     pub stopped: u64,
 }
 
@@ -89,6 +90,7 @@ pub fn save(
         hotfork_version: hotfork_abi::VERSION,
         image,
         size,
+        stop_began_ns: facts.stop_began,
         stopped_ns: facts.stopped,
         saving_ns: 0,
         pid: facts.process.0,

@@ -20,6 +20,7 @@ pub const SHARED: u64 = 0x13_0000_0000;
 pub const CARRIED: u64 = 0x14_0000_0000;
 pub const WIPED: u64 = 0x15_0000_0000;
 pub const COPIED: u64 = 0x16_0000_0000;
+pub const STOP_BEGAN: u64 = 77_000_000;
 pub const STOPPED: u64 = 4_000_000;
 
 struct Static<T>(UnsafeCell<T>);
@@ -113,7 +114,11 @@ impl Jvm {
         if template == 0 {
             serve_template(control, record, self.fault == "template");
         }
-        send_message(&socket, &Forked { kind: FORKED, template_pid: template, stopped: STOPPED }, &[]);
+        send_message(
+            &socket,
+            &Forked { kind: FORKED, template_pid: template, stop_began: STOP_BEGAN, stopped: STOPPED },
+            &[],
+        );
         let (answer, _) = receive(&socket);
         let told = match kind(&answer) {
             SAVED => format!("saved {}", Saved::read(&answer).unwrap().image_size),

@@ -11,18 +11,25 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * One thread spins on System.nanoTime and keeps the longest gap between two readings; others, on the CPUs that are
- * left, keep memory and descriptors busy. Each line on standard input is answered by the longest gap since the last one.
+ * One thread spins on System.nanoTime and notes each gap between two readings; others, on the CPUs that are left, keep
+ * memory and descriptors busy. Each line on standard input is answered by the gaps since the last one, as {@code
+ * BEGIN+LENGTH} in nanoseconds (HotSpot's nanoTime is CLOCK_MONOTONIC), separated by spaces.
  */
 public final class GapProbe {
     private static final int WORKERS = Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors() - 1));
     private static final int CONNECTIONS = 12;
     private static final int FILES = 5;
 
-    private static final AtomicLong longest = new AtomicLong();
+    /** Shorter ones are interrupts. */
+    private static final long NOTEWORTHY_NANOS = 100_000;
+
+    private static final int ROOM = 1 << 16;
+    private static final long[] begins = new long[ROOM];
+    private static final long[] lengths = new long[ROOM];
+    /** Written by the spinner alone, after the gap itself. */
+    private static volatile int noted;
 
     private GapProbe() {}
 
@@ -46,8 +53,17 @@ public final class GapProbe {
         start("spinner", GapProbe::spin);
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in));
         System.out.println("READY");
+        int told = noted;
         while (commands.readLine() != null) {
-            System.out.println(longest.getAndSet(0));
+            int end = noted;
+            if (end - told > ROOM) {
+                throw new IllegalStateException((end - told) + " gaps at once, room for " + ROOM);
+            }
+            StringBuilder line = new StringBuilder();
+            for (; told != end; told++) {
+                line.append(begins[told % ROOM]).append('+').append(lengths[told % ROOM]).append(' ');
+            }
+            System.out.println(line.toString().strip());
         }
     }
 
@@ -72,8 +88,10 @@ public final class GapProbe {
         long last = System.nanoTime();
         while (true) {
             long now = System.nanoTime();
-            if (now - last > longest.getOpaque()) {
-                longest.setOpaque(now - last);
+            if (now - last > NOTEWORTHY_NANOS) {
+                begins[noted % ROOM] = last;
+                lengths[noted % ROOM] = now - last;
+                noted++;
             }
             last = now;
         }
