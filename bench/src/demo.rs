@@ -50,8 +50,8 @@ pub fn run(args: &DemoArgs) -> Outcome<()> {
 
     demo.progress.step(&format!("1. Starting the Spring service the normal way, JDK {}, on port {port}", jdk.version));
     page_cache::read(jdk.files()?.iter().chain([&SPRING.jar()?]).map(PathBuf::as_path))?;
-    let mut original = setting.start(port, &demo.work)?;
-    let normal = FirstResponse::of(&mut original, port, SPRING.measured, FURTHER_REQUESTS)?;
+    let start = || setting.start(port, &demo.work);
+    let (mut original, normal) = FirstResponse::of(start, port, SPRING.measured, FURTHER_REQUESTS)?;
     demo.progress.step(&format!("   first response {} ms after exec", milliseconds(normal.since_exec as f64)));
 
     let saved = capture_under_load(&mut demo, &mut original, port, &image, Duration::from_secs(args.warm_up))?;
@@ -115,8 +115,8 @@ fn side_by_side(demo: &mut Demo, image: &Path, port: u16, body: &[u8]) -> Outcom
         let new_port = demo.ports.free()?;
         let times = demo.work.join(format!("times-{number}.json"));
         let mut command = demo.product.restore(image, &times, Some((port, new_port)));
-        let mut instance = Process::spawn(&format!("instance {number}"), &mut command, &demo.work.join("restore.log"))?;
-        let first = service::first_response(&SPRING, &mut instance, new_port, FURTHER_REQUESTS, Some(body))?;
+        let start = || Process::spawn(&format!("instance {number}"), &mut command, &demo.work.join("restore.log"));
+        let (instance, first) = service::first_response(&SPRING, start, new_port, FURTHER_REQUESTS, Some(body))?;
         demo.progress.step(&format!(
             "   instance {number}, pid {}, port {new_port}: first response {} ms after exec",
             instance.pid(),

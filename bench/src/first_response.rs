@@ -7,10 +7,13 @@ use crate::proc::{self, Faults, ThreadCpu};
 use crate::process::Process;
 use serde::Serialize;
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
-/// Refused connections between two looks at whether the child lives.
-const TRIES_PER_LOOK: u32 = 256;
-const HANG_NS: u64 = 300_000_000_000;
+/// How often the starter looks whether its child lives.
+const LOOK: Duration = Duration::from_millis(100);
+const HANG: Duration = Duration::from_secs(300);
 /// Requests from the second to the twentieth.
 pub const FURTHER_REQUESTS: usize = 19;
 
@@ -35,48 +38,84 @@ pub struct FirstResponse {
 }
 
 impl FirstResponse {
-    /// Sends the first request as soon as something listens, then `further` ones.
-    pub fn of(process: &mut Process, port: u16, path: &str, further: usize) -> Outcome<Self> {
-        let with_output = |process: &Process, failure: Failure| process.failure(&format!("gave no answer: {failure}"));
-        let mut connection = connect(process, port)?;
-        let connected = clock::now();
-        let first = connection.get(path).and_then(|response| response.must_be(200, &format!("GET {path}")));
-        let at = clock::now();
+    /// Starts a process while a client already tries to connect: else the scheduler may put the two on one CPU, as they
+    /// come from one thread. The client sends its request as soon as something listens, then `further` ones.
+    pub fn of(
+        start: impl FnOnce() -> Outcome<Process>,
+        port: u16,
+        path: &str,
+        further: usize,
+    ) -> Outcome<(Process, Self)> {
+        let stop = AtomicBool::new(false);
+        let (answered, answers) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let answer = ask_as_soon_as_possible(port, path, &stop);
+                // Nobody listens any more when the process could not be started.
+                let _ = answered.send(answer);
+            });
+            let first = start().and_then(|mut process| {
+                let answer = wait_for_answer(&mut process, &answers, port);
+                Self::complete(process, answer?, path, further)
+            });
+            stop.store(true, Ordering::Relaxed);
+            first
+        })
+    }
+
+    fn complete(process: Process, answer: Outcome<Answer>, path: &str, further: usize) -> Outcome<(Process, Self)> {
+        let with_output = |failure: Failure| process.failure(&format!("gave no answer: {failure}"));
         let pid = process.pid();
         let seen = proc::faults(pid).and_then(|faults| Ok((faults, clock::cpu_of(pid)?, proc::threads(pid)?)));
-        let first = first.map_err(|failure| with_output(process, failure))?;
-        let (faults, cpu, threads) = seen.map_err(|failure| with_output(process, failure))?;
+        let Answer { mut connection, connected, at, body } = answer.map_err(with_output)?;
+        let (faults, cpu, threads) = seen.map_err(with_output)?;
         let private_memory = proc::private_memory(pid)?;
-        let later_requests = later(&mut connection, path, &first.body, further);
-        let later_requests = later_requests.map_err(|failure| with_output(process, failure))?;
+        if connected < process.spawned {
+            return Err(process.failure("was not alone: something else listened on its port"));
+        }
+        let later_requests = later(&mut connection, path, &body, further).map_err(with_output)?;
         let (since_exec, first_request) = (at - process.spawned, at - connected);
-        Ok(Self {
-            since_exec,
-            at,
-            first_request,
-            later_requests,
-            faults,
-            cpu,
-            threads,
-            private_memory,
-            body: first.body,
-        })
+        let first = Self { since_exec, at, first_request, later_requests, faults, cpu, threads, private_memory, body };
+        Ok((process, first))
     }
 }
 
+struct Answer {
+    connection: Connection,
+    /// CLOCK_MONOTONIC, as `at`, when it was answered.
+    connected: u64,
+    at: u64,
+    body: Vec<u8>,
+}
+
 /// Tries again and again without sleeping, until something listens.
-fn connect(process: &mut Process, port: u16) -> Outcome<Connection> {
-    loop {
-        for _ in 0..TRIES_PER_LOOK {
-            match Connection::try_open(port) {
-                Ok(connection) => return Ok(connection),
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(error).during(format!("connect to port {port}")),
-            }
+fn ask_as_soon_as_possible(port: u16, path: &str, stop: &AtomicBool) -> Outcome<Answer> {
+    let mut connection = loop {
+        match Connection::try_open(port) {
+            Ok(connection) => break connection,
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(error).during(format!("connect to port {port}")),
         }
-        process.must_run()?;
-        if clock::now() - process.spawned > HANG_NS {
-            return Err(process.failure(&format!("does not listen on port {port} after five minutes")));
+        if stop.load(Ordering::Relaxed) {
+            return fail(format!("nothing listened on port {port}"));
+        }
+    };
+    let connected = clock::now();
+    let first = connection.get(path)?;
+    let at = clock::now();
+    Ok(Answer { connection, connected, at, body: first.must_be(200, &format!("GET {path}"))?.body })
+}
+
+fn wait_for_answer(process: &mut Process, answers: &Receiver<Outcome<Answer>>, port: u16) -> Outcome<Outcome<Answer>> {
+    let begun = Instant::now();
+    loop {
+        match answers.recv_timeout(LOOK) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Disconnected) => return Err(process.failure("was asked by a client that died")),
+            Err(RecvTimeoutError::Timeout) => process.must_run()?,
+        }
+        if begun.elapsed() > HANG {
+            return Err(process.failure(&format!("does not answer on port {port} after {HANG:?}")));
         }
     }
 }
@@ -105,10 +144,12 @@ mod tests {
     #[test]
     fn a_child_that_ends_before_it_listens_is_told_with_its_output() {
         let log = std::env::temp_dir().join(format!("hotfork-bench-first-{}.log", std::process::id()));
-        let mut command = Command::new("sh");
-        let mut child = Process::spawn("the service", command.args(["-c", "echo broken; exit 4"]), &log).unwrap();
+        let start = || {
+            let mut command = Command::new("sh");
+            Process::spawn("the service", command.args(["-c", "echo broken; exit 4"]), &log)
+        };
         // Nothing listens on tcpmux.
-        let failure = FirstResponse::of(&mut child, 1, "/", 0).unwrap_err().to_string();
+        let failure = FirstResponse::of(start, 1, "/", 0).err().unwrap().to_string();
         std::fs::remove_file(&log).unwrap();
         assert!(failure.contains("ended with exit status: 4\n  | broken"), "{failure}");
     }

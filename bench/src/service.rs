@@ -113,14 +113,14 @@ pub fn same_body(sample: &Sample, body: &[u8], expected: &[u8]) -> Outcome<()> {
 /// As `FirstResponse::of`, with the body compared.
 pub fn first_response(
     sample: &Sample,
-    process: &mut Process,
+    start: impl FnOnce() -> Outcome<Process>,
     port: u16,
     further: usize,
     body: Option<&[u8]>,
-) -> Outcome<FirstResponse> {
-    let first = FirstResponse::of(process, port, sample.measured, further)?;
+) -> Outcome<(Process, FirstResponse)> {
+    let (process, first) = FirstResponse::of(start, port, sample.measured, further)?;
     if let Some(expected) = body {
         same_body(sample, &first.body, expected).map_err(|failure| process.failure(&failure.0))?;
     }
-    Ok(first)
+    Ok((process, first))
 }

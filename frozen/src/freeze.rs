@@ -20,6 +20,8 @@ use linux_raw_sys::general as nr;
 
 /// How often a waiting capturer looks whether a thread has ended instead of answering.
 const LOOK_AGAIN: u64 = 1_000_000;
+/// The kernel's name of HotSpot's thread.
+const ATTACH_LISTENER: &[u8; 16] = b"Attach Listener\0";
 const ESRCH: i32 = 3;
 const EAGAIN: i32 = 11;
 
@@ -230,7 +232,8 @@ fn forget_the_gone(request: &Request<'_>, frozen: &Frozen) {
 }
 
 /// Finds the leader, each thread's `OSThread`, and which threads to hold back in an instance: suspended
-/// application threads that wait in a system call. (One that computes in native code is let go:
+/// application threads that wait in a system call, and the attach listener, whose thread ends in an instance (its
+/// socket is the captured JVM's) and would compete with the renewal. (One that computes in native code is let go:
 /// it may hold the allocator's lock, and stops by itself on its way back to Java.)
 fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeError> {
     for index in 0..frozen.count {
@@ -246,9 +249,9 @@ fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeErro
             }
             let Some(thread) = hotspot::thread_of((*slot).fs_base) else { continue };
             (*slot).os_thread_id = hotspot::os_thread_id(thread);
+            let of_the_application = request.suspended.binary_search(&thread).is_ok() && hotspot::in_native(thread);
             if (*slot).ucontext != 0
-                && request.suspended.binary_search(&thread).is_ok()
-                && hotspot::in_native(thread)
+                && (of_the_application || (*slot).name == *ATTACH_LISTENER)
                 && Frame::new((*slot).ucontext).interrupted_call().is_some_and(waits_for_others)
             {
                 (*slot).flags |= FLAG_HELD;

@@ -5,9 +5,9 @@
 //! space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake};
+use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake, touch};
 use crate::say::die;
-use crate::state::{slot, state_of};
+use crate::state::{index_of, slot, state_of};
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
@@ -57,15 +57,25 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     let _ = membarrier(nr::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32);
     EPOCH.fetch_add(1, SeqCst);
     REVIVED.store(0, SeqCst);
+    revive_from(0);
+    // SAFETY: the template filled the record before it became an image.
+    become_leader(unsafe { (*RECORD.get()).leader as u32 })
+}
+
+/// Each revived thread revives two more before it does anything else: one after the other would take as long as all
+/// clone calls together, on one processor. Threads are numbered from 1 on without the leader, which is last and 0: the
+/// process's first thread, which revives 1 in its place. Thread n revives 2n and 2n+1.
+fn revive_from(number: u32) {
     // SAFETY: the template filled the record before it became an image.
     let (count, leader) = unsafe { ((*RECORD.get()).slot_count as u32, (*RECORD.get()).leader as u32) };
-    for index in 0..count {
-        if index == leader {
-            continue;
+    let children =
+        if number == 0 { [Some(1), None] } else { [number.checked_mul(2), number.checked_mul(2).map(|n| n + 1)] };
+    for child in children.into_iter().flatten().filter(|&child| child < count) {
+        let index = if child <= leader { child - 1 } else { child };
+        if !revive(index) {
+            revive_from(child);
         }
-        revive(index);
     }
-    become_leader(leader)
 }
 
 fn restore_signals(ignored: u64) {
@@ -90,12 +100,15 @@ fn restore_signals(ignored: u64) {
     }
 }
 
-fn revive(index: u32) {
+/// Makes the thread of a slot; false if there was none to make.
+fn revive(index: u32) -> bool {
     let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
     // SAFETY: no other thread uses the slot yet.
     if unsafe { state_of(slot) }.load(SeqCst) != STATE_PARKED {
-        return;
+        return false;
     }
+    // SAFETY: a parked thread's stack is mapped and writable.
+    unsafe { own_first_pages(slot) };
     let flags = nr::CLONE_VM
         | nr::CLONE_FS
         | nr::CLONE_FILES
@@ -110,6 +123,24 @@ fn revive(index: u32) {
     let tid = unsafe { hotfork_revive(slot, flags.into()) };
     if tid < 0 {
         die("could not make all threads of the image: raise the limit on processes (ulimit -u, pids.max)", tid);
+    }
+    true
+}
+
+/// Copies the pages that the thread writes first, while this process still has one thread: later each copy of a page
+/// that was read before interrupts every processor that runs another thread of it.
+///
+/// # Safety
+/// `slot` is a parked thread's.
+unsafe fn own_first_pages(slot: *mut ThreadSlot) {
+    // SAFETY: by the contract of this function; the frame and the deadline lie on that stack or in its owner's memory.
+    unsafe {
+        touch((*slot).registers.rsp);
+        if (*slot).ucontext != 0
+            && let Some(deadline) = Frame::new((*slot).ucontext).futex_deadline()
+        {
+            touch(deadline);
+        }
     }
 }
 
@@ -127,6 +158,13 @@ fn become_leader(index: u32) -> ! {
 
 /// What a revived thread does first: tells the kernel what only the thread itself can tell.
 pub(crate) fn rejoin(slot: *mut ThreadSlot) {
+    // SAFETY: the template filled the record, and only the capturing thread of a later capture changes it.
+    let leader = unsafe { (*RECORD.get()).leader as u32 };
+    match index_of(slot) {
+        index if index < leader => revive_from(index + 1),
+        index if index > leader => revive_from(index),
+        _ => {}
+    }
     // SAFETY: the slot is the calling thread's own; its addresses are of the thread's own `struct
     // pthread` and `OSThread`, mapped where they were.
     unsafe {

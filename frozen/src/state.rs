@@ -53,6 +53,11 @@ pub fn slot(index: u32) -> Option<*mut ThreadSlot> {
     Some(unsafe { SLOTS.load(SeqCst).add(index as usize) })
 }
 
+/// The index of a slot.
+pub fn index_of(slot: *mut ThreadSlot) -> u32 {
+    ((slot as usize - SLOTS.load(SeqCst) as usize) / size_of::<ThreadSlot>()) as u32
+}
+
 /// The state word of a slot.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! The command line, as `--help` explains it.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +16,28 @@ Once Java code runs, its own status.";
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// Reads the command line of this process. For `restore`, whose start counts in microseconds, only that verb's
+    /// options are made known to clap; whatever is wrong with them is told by the whole.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut arguments = std::env::args_os().skip(1);
+        if arguments.next().is_some_and(|verb| verb == "restore")
+            && let Some(restore) = RestoreArgs::read(arguments)
+        {
+            return Ok(Self { verb: Verb::Restore(restore) });
+        }
+        Self::try_parse()
+    }
+}
+
+impl RestoreArgs {
+    fn read(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let command = Command::new("restore").no_binary_name(true).disable_help_flag(true);
+        let mut matches = Self::augment_args(command).try_get_matches_from(arguments).ok()?;
+        Self::from_arg_matches_mut(&mut matches).ok()
+    }
 }
 
 #[derive(Debug, Subcommand)]

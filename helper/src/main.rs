@@ -1,16 +1,30 @@
 //! The `hotfork` executable. It ends in one place: here.
-#![deny(unsafe_code)]
+//!
+//! # Safety contract of this file
+//! `main` is C's: Rust's own start-up reads /proc/self/maps and makes a signal stack, which a restore pays for and
+//! nothing here needs. What else it does, `main` does itself: SIGPIPE is ignored, descriptors 0 to 2 are open.
+#![no_main]
+#![allow(unsafe_code)]
 
-use clap::Parser;
 use hotfork_helper::cli::Cli;
 use hotfork_helper::exit::ExitCode;
 use hotfork_helper::restore::start::Start;
-use hotfork_helper::{say, verbs};
+use hotfork_helper::{descriptors, say, verbs};
+use std::ffi::{c_char, c_int};
 
-fn main() {
+/// # Safety
+/// Called by libc's start-up code, once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
     // First of all: what becomes a JVM must not die of a signal that the JVM would have handled.
     let start = Start::now(std::env::args_os().nth(1).is_some_and(|verb| verb == "restore" || verb == "run"));
-    let status = match Cli::try_parse() {
+    // SAFETY: no other thread, and no handler that this replaces.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    if let Err(failure) = descriptors::occupy_standard() {
+        say::line(&failure.message);
+        return failure.code as c_int;
+    }
+    let status = match Cli::read() {
         Ok(cli) => match verbs::run(cli.verb, start) {
             Ok(status) => status,
             Err(failure) => {

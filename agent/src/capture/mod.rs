@@ -77,9 +77,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline, &mut frozen_at);
     match outcome {
         Ok(World::Instance) => {
-            renewal.run(jvm);
-            hotfork_frozen::instance::second_release();
+            renewal.run(jvm, suspension.everyone());
             suspension.resume(jvm);
+            hotfork_frozen::instance::second_release();
             renewal.report_times();
             Ok(Outcome::Instance)
         }

@@ -14,6 +14,8 @@ use jvmti_bindings::sys::jvmti::{jvmtiCapabilities, jvmtiError};
 const ROUNDS: u32 = 8;
 
 pub struct Suspension {
+    /// All threads of the JVM once the others are suspended.
+    everyone: Vec<jni::jthread>,
     threads: Vec<jni::jthread>,
     java_threads: Vec<u64>,
     virtual_threads: bool,
@@ -23,7 +25,8 @@ impl Suspension {
     /// Suspends all threads that are not in the JVM's own group.
     pub fn all(jvm: &Jvm) -> Result<Self, CaptureError> {
         acquire(jvm, false)?;
-        let mut suspension = Self { threads: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
+        let mut suspension =
+            Self { everyone: Vec::new(), threads: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
         match suspension.suspend(jvm) {
             Ok(()) => Ok(suspension),
             Err(error) => {
@@ -31,6 +34,10 @@ impl Suspension {
                 Err(error)
             }
         }
+    }
+
+    pub fn everyone(&self) -> &[jni::jthread] {
+        &self.everyone
     }
 
     /// Addresses of the suspended `JavaThread`s, sorted.
@@ -47,10 +54,17 @@ impl Suspension {
         }
         let system = jvm.system_group().map_err(|error| CaptureError::Jvm(error.to_string()))?;
         for _ in 0..ROUNDS {
-            let new = self.not_yet_suspended(jvm, system)?;
+            let everyone = jvm
+                .ti
+                .get_all_threads()
+                .map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
+            let (new, others): (Vec<_>, Vec<_>) =
+                everyone.into_iter().partition(|&thread| must_be_suspended(jvm, thread, system));
             if new.is_empty() {
+                self.everyone = others;
                 return Ok(());
             }
+            drop_locals(jvm, &others);
             // SAFETY: live local references, and the capability is held.
             let results = unsafe { jvm.ti.suspend_thread_list(&new) }
                 .map_err(|error| CaptureError::Suspend(format!("SuspendThreadList said {error:?}")))?;
@@ -63,23 +77,6 @@ impl Suspension {
             self.note_java_threads(jvm);
         }
         Err(CaptureError::TooManyThreads)
-    }
-
-    fn not_yet_suspended(&self, jvm: &Jvm, system: jni::jobject) -> Result<Vec<jni::jthread>, CaptureError> {
-        const SUSPENDED: i32 = 0x10_0000;
-        let threads =
-            jvm.ti.get_all_threads().map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
-        let application = |&thread: &jni::jthread| {
-            // SAFETY: live local references of this thread; a thread that ends in between gives an error.
-            unsafe {
-                let Ok(info) = jvm.ti.get_thread_info(thread) else { return false };
-                let of_the_jvm = jvm.jni.is_same_object(info.thread_group, system);
-                jvm.jni.delete_local_ref(info.thread_group);
-                jvm.jni.delete_local_ref(info.context_class_loader);
-                !of_the_jvm && jvm.ti.get_thread_state(thread).is_ok_and(|state| state & SUSPENDED == 0)
-            }
-        };
-        Ok(threads.into_iter().filter(application).collect())
     }
 
     fn note_java_threads(&mut self, jvm: &Jvm) {
@@ -101,11 +98,30 @@ impl Suspension {
                     log::error!("ResumeAllVirtualThreads said {error:?}");
                 }
             }
-            for &thread in &self.threads {
-                jvm.jni.delete_local_ref(thread);
-            }
         }
+        drop_locals(jvm, &self.threads);
+        drop_locals(jvm, &self.everyone);
         let _ = jvm.ti.relinquish_capabilities(&capabilities(self.virtual_threads));
+    }
+}
+
+/// Whether it is an application's thread that still runs.
+fn must_be_suspended(jvm: &Jvm, thread: jni::jthread, system: jni::jobject) -> bool {
+    const SUSPENDED: i32 = 0x10_0000;
+    // SAFETY: live local references of this thread; a thread that ends in between gives an error.
+    unsafe {
+        let Ok(info) = jvm.ti.get_thread_info(thread) else { return false };
+        let of_the_jvm = jvm.jni.is_same_object(info.thread_group, system);
+        jvm.jni.delete_local_ref(info.thread_group);
+        jvm.jni.delete_local_ref(info.context_class_loader);
+        !of_the_jvm && jvm.ti.get_thread_state(thread).is_ok_and(|state| state & SUSPENDED == 0)
+    }
+}
+
+fn drop_locals(jvm: &Jvm, threads: &[jni::jthread]) {
+    for &thread in threads {
+        // SAFETY: a local reference of this thread that nobody uses any longer.
+        unsafe { jvm.jni.delete_local_ref(thread) };
     }
 }
 

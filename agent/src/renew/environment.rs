@@ -1,15 +1,16 @@
 //! The environment: `System.getenv` (a map that the JDK made once) and libc's `environ`.
 //!
 //! # Safety contract of this file
-//! The new variables lie in memory that the restore mapped for good. `environ` is swapped while no
-//! application thread runs.
+//! The new variables lie in memory that the restore mapped for good, the old ones in the image's. `environ` is
+//! swapped while no application thread runs.
+//!
+//! Nothing is allocated for what has not changed: an allocation writes to pages that instances share.
 #![allow(unsafe_code)]
 
 use super::java::{self, HASH_MAP, KnownClasses, PROCESS_ENVIRONMENT, VALUE, VARIABLE};
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::restore::InstanceArgs;
 use jvmti_bindings::sys::jni::jvalue;
-use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
@@ -18,20 +19,23 @@ unsafe extern "C" {
 }
 
 pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Result<(), JavaError> {
-    let old = current();
+    let old = Variables::current();
     replace(arguments);
-    let new = current();
+    let new = Variables::current();
     let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(()) };
     let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(()) };
     let (hash_map, variable, value) =
         (classes.needed(jvm, HASH_MAP)?, classes.needed(jvm, VARIABLE)?, classes.needed(jvm, VALUE)?);
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+    for (key, _) in old.iter().filter(|(key, _)| new.value_of(key).is_none()) {
         let key = variable_of(jvm, variable, key)?;
         let gone = hash_map.call(jvm, map, "remove", "(Ljava/lang/Object;)Ljava/lang/Object;", &[jvalue { l: key }])?;
         java::drop_local(jvm, gone);
         java::drop_local(jvm, key);
     }
-    for (key, text) in new.iter().filter(|(key, text)| old.get(*key) != Some(text)) {
+    // Of a name that is there twice the first counts.
+    for (key, text) in
+        new.iter().filter(|(key, text)| new.value_of(key) == Some(text) && old.value_of(key) != Some(text))
+    {
         let key = variable_of(jvm, variable, key)?;
         let bytes = java::byte_array(jvm, text)?;
         let text =
@@ -45,7 +49,7 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Res
     Ok(())
 }
 
-fn variable_of(jvm: &Jvm, class: java::Class, key: &[u8]) -> Result<jvmti_bindings::sys::jni::jobject, JavaError> {
+fn variable_of(jvm: &Jvm, class: java::Class<'_>, key: &[u8]) -> Result<jvmti_bindings::sys::jni::jobject, JavaError> {
     let bytes = java::byte_array(jvm, key)?;
     let key =
         class.call_static(jvm, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;", &[jvalue { l: bytes }])?;
@@ -53,23 +57,40 @@ fn variable_of(jvm: &Jvm, class: java::Class, key: &[u8]) -> Result<jvmti_bindin
     Ok(key)
 }
 
-/// libc's environment as it is now.
-fn current() -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let mut variables = BTreeMap::new();
-    // SAFETY: `environ` is null or a null-terminated array of C strings, and nobody changes it now.
-    unsafe {
-        let mut at = environ;
-        while !at.is_null() && !(*at).is_null() {
-            let text = CStr::from_ptr(*at).to_bytes();
-            // A name may begin with '=' but holds none otherwise, as in the JDK's own reading.
-            if let Some(equals) = text.iter().skip(1).position(|&byte| byte == b'=') {
-                let (key, value) = text.split_at(equals + 1);
-                variables.entry(key.to_vec()).or_insert_with(|| value[1..].to_vec());
-            }
-            at = at.add(1);
-        }
+/// An environment as libc keeps it: null, or a null-terminated array of C strings.
+#[derive(Clone, Copy)]
+struct Variables(*mut *mut c_char);
+
+impl Variables {
+    fn current() -> Self {
+        // SAFETY: only the pointer is read, and nobody changes it now.
+        Self(unsafe { environ })
     }
-    variables
+
+    /// Names and values.
+    fn iter(self) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+        let mut at = self.0;
+        std::iter::from_fn(move || {
+            // SAFETY: by the contract of this file the array and its strings stay, and nobody changes them now.
+            unsafe {
+                if at.is_null() || (*at).is_null() {
+                    return None;
+                }
+                let text = CStr::from_ptr(*at).to_bytes();
+                at = at.add(1);
+                Some(text)
+            }
+        })
+        .filter_map(|text| {
+            // A name may begin with '=' but holds none otherwise, as in the JDK's own reading.
+            let equals = text.iter().skip(1).position(|&byte| byte == b'=')? + 1;
+            Some((&text[..equals], &text[equals + 1..]))
+        })
+    }
+
+    fn value_of(self, key: &[u8]) -> Option<&'static [u8]> {
+        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
 }
 
 /// Points `environ` at the restorer's strings. The array is leaked: libc may keep it for ever.

@@ -59,8 +59,64 @@ const KNOWN: [&str; 21] = [
 ];
 const CLASS_INITIALIZED: i32 = 4;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Field,
+    StaticField,
+    Method,
+    StaticMethod,
+}
+use Kind::*;
+
+/// Members that renewal uses, looked up before the capture. One that is missing here is looked up in the
+/// instance, where that costs a page fault or two.
+const MEMBERS: [(&str, Kind, &str, &str); 27] = [
+    (PROCESS_ENVIRONMENT, StaticField, "theEnvironment", "Ljava/util/HashMap;"),
+    (VARIABLE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;"),
+    (VALUE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Value;"),
+    (HASH_MAP, Method, "remove", "(Ljava/lang/Object;)Ljava/lang/Object;"),
+    (HASH_MAP, Method, "put", "(Ljava/lang/Object;Ljava/lang/Object;)Ljava/lang/Object;"),
+    (PROCESS_HANDLE, StaticField, "current", "Ljava/lang/ProcessHandleImpl;"),
+    (PROCESS_HANDLE, StaticMethod, "isAlive0", "(J)J"),
+    (PROCESS_HANDLE, Field, "pid", "J"),
+    (PROCESS_HANDLE, Field, "startTime", "J"),
+    (ATOMIC_LONG, Field, "value", "J"),
+    (THREAD, Field, "threadLocalRandomProbe", "I"),
+    (RANDOM, StaticField, "seedUniquifier", "Ljava/util/concurrent/atomic/AtomicLong;"),
+    (RANDOM, Field, "seed", "Ljava/util/concurrent/atomic/AtomicLong;"),
+    (THREAD_LOCAL_RANDOM, StaticField, "seeder", "Ljava/util/concurrent/atomic/AtomicLong;"),
+    (SPLITTABLE_RANDOM, StaticField, "defaultGen", "Ljava/util/concurrent/atomic/AtomicLong;"),
+    (MATH_RANDOM, StaticField, "randomNumberGenerator", "Ljava/util/Random;"),
+    (STRICT_MATH_RANDOM, StaticField, "randomNumberGenerator", "Ljava/util/Random;"),
+    (COLLECTIONS, StaticField, "r", "Ljava/util/Random;"),
+    (NATIVE_PRNG, StaticField, "INSTANCE", "Lsun/security/provider/NativePRNG$RandomIO;"),
+    (NATIVE_PRNG_BLOCKING, StaticField, "INSTANCE", "Lsun/security/provider/NativePRNG$RandomIO;"),
+    (NATIVE_PRNG_NON_BLOCKING, StaticField, "INSTANCE", "Lsun/security/provider/NativePRNG$RandomIO;"),
+    (RANDOM_IO, Field, "buffered", "I"),
+    (RANDOM_IO, Field, "lastRead", "J"),
+    (RANDOM_IO, Field, "mixRandom", "Lsun/security/provider/SecureRandom;"),
+    (SHA1_PRNG, Field, "state", "[B"),
+    (SHA1_PRNG, Field, "remCount", "I"),
+    (SHA1_SEEDER, StaticField, "seeder", "Lsun/security/provider/SecureRandom;"),
+];
+
+/// A field's or method's identity, valid as long as its class is.
+#[derive(Clone, Copy)]
+union Id {
+    field: jni::jfieldID,
+    method: jni::jmethodID,
+}
+
+struct Known {
+    name: &'static str,
+    class: jni::jclass,
+    /// Once true it stays true; false is asked again.
+    initialised: bool,
+    members: Vec<(Kind, &'static str, &'static str, Id)>,
+}
+
 /// Global references to the known classes.
-pub struct KnownClasses(Vec<(&'static str, jni::jclass)>);
+pub struct KnownClasses(Vec<Known>);
 
 impl KnownClasses {
     /// Loads them where they are not loaded yet, but initialises none: that would change the application
@@ -84,50 +140,86 @@ impl KnownClasses {
                     jvm.jni.delete_local_ref(class);
                     global
                 };
-                classes.push((name, global));
+                classes.push(Known::of(jvm, name, global));
             }
         }
         Ok(Self(classes))
     }
 
     /// The class, if this JVM has it and somebody has initialised it.
-    pub fn initialised(&self, jvm: &Jvm, name: &str) -> Option<Class> {
-        let (name, class) = self.0.iter().find(|(known, _)| *known == name).copied()?;
-        // SAFETY: a global reference to a class.
-        let status = unsafe { jvm.ti.get_class_status(class) }.ok()?;
-        (status & CLASS_INITIALIZED != 0).then_some(Class { name, class })
+    pub fn initialised(&self, jvm: &Jvm, name: &str) -> Option<Class<'_>> {
+        let known = self.0.iter().find(|known| known.name == name)?;
+        (known.initialised || is_initialised(jvm, known.class)).then_some(Class(known))
     }
 
     /// As `initialised`; its absence is an error.
-    pub fn needed(&self, jvm: &Jvm, name: &str) -> Result<Class, JavaError> {
+    pub fn needed(&self, jvm: &Jvm, name: &str) -> Result<Class<'_>, JavaError> {
         self.initialised(jvm, name).ok_or_else(|| JavaError(format!("class {name} is not initialised")))
     }
 }
 
-#[derive(Clone, Copy)]
-pub struct Class {
-    name: &'static str,
-    class: jni::jclass,
+fn is_initialised(jvm: &Jvm, class: jni::jclass) -> bool {
+    // SAFETY: a global reference to a class.
+    unsafe { jvm.ti.get_class_status(class) }.is_ok_and(|status| status & CLASS_INITIALIZED != 0)
 }
 
-impl Class {
-    fn missing(self, jvm: &Jvm, member: &str) -> JavaError {
-        jvm.jni.exception_clear();
-        JavaError(format!("class {} has no {member} (another JDK than 17, 21 or 25?)", self.name))
+impl Known {
+    /// Looks up the members of a class that is initialised: JNI would initialise one that is not.
+    fn of(jvm: &Jvm, name: &'static str, class: jni::jclass) -> Self {
+        let mut known = Self { name, class, initialised: is_initialised(jvm, class), members: Vec::new() };
+        if known.initialised {
+            let own = MEMBERS.iter().filter(|(class, ..)| *class == name);
+            let members = own.filter_map(|&(_, kind, member, signature)| {
+                // A JDK without it: whoever uses it says so.
+                Some((kind, member, signature, Class(&known).look_up(jvm, kind, member, signature).ok()?))
+            });
+            known.members = members.collect();
+        }
+        known
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Class<'a>(&'a Known);
+
+impl Class<'_> {
+    fn id(self, jvm: &Jvm, kind: Kind, name: &str, signature: &str) -> Result<Id, JavaError> {
+        let mut members = self.0.members.iter();
+        let known = members.find(|member| (member.0, member.1, member.2) == (kind, name, signature));
+        known.map_or_else(|| self.look_up(jvm, kind, name, signature), |known| Ok(known.3))
     }
 
-    fn field(self, jvm: &Jvm, name: &str, signature: &str) -> Result<jni::jfieldID, JavaError> {
-        // SAFETY: the class is a live global reference.
-        unsafe { jvm.jni.get_field_id(self.class, name, signature) }.ok_or_else(|| self.missing(jvm, name))
+    fn look_up(self, jvm: &Jvm, kind: Kind, name: &str, signature: &str) -> Result<Id, JavaError> {
+        let class = self.0.class;
+        // SAFETY: the class is a live global reference to an initialised class.
+        let id = unsafe {
+            match kind {
+                Field => jvm.jni.get_field_id(class, name, signature).map(|field| Id { field }),
+                StaticField => jvm.jni.get_static_field_id(class, name, signature).map(|field| Id { field }),
+                Method => jvm.jni.get_method_id(class, name, signature).map(|method| Id { method }),
+                StaticMethod => jvm.jni.get_static_method_id(class, name, signature).map(|method| Id { method }),
+            }
+        };
+        id.ok_or_else(|| {
+            jvm.jni.exception_clear();
+            JavaError(format!("class {} has no {name} (another JDK than 17, 21 or 25?)", self.0.name))
+        })
+    }
+
+    fn field(self, jvm: &Jvm, kind: Kind, name: &str, signature: &str) -> Result<jni::jfieldID, JavaError> {
+        // SAFETY: called with the kinds of fields.
+        self.id(jvm, kind, name, signature).map(|id| unsafe { id.field })
+    }
+
+    fn method(self, jvm: &Jvm, kind: Kind, name: &str, signature: &str) -> Result<jni::jmethodID, JavaError> {
+        // SAFETY: called with the kinds of methods.
+        self.id(jvm, kind, name, signature).map(|id| unsafe { id.method })
     }
 
     pub fn static_object(self, jvm: &Jvm, name: &str, signature: &str) -> Result<Option<jni::jobject>, JavaError> {
-        // SAFETY: the class is a live global reference, the field was just found in it.
-        let object = unsafe {
-            let field = jvm.jni.get_static_field_id(self.class, name, signature);
-            let field = field.ok_or_else(|| self.missing(jvm, name))?;
-            jvm.jni.get_static_object_field(self.class, field)
-        };
+        let field = self.field(jvm, StaticField, name, signature)?;
+        // SAFETY: the class is a live global reference, the field was found in it.
+        let object = unsafe { jvm.jni.get_static_object_field(self.0.class, field) };
         Ok((!object.is_null()).then_some(object))
     }
 
@@ -138,29 +230,36 @@ impl Class {
         name: &str,
         signature: &str,
     ) -> Result<Option<jni::jobject>, JavaError> {
-        let field = self.field(jvm, name, signature)?;
+        let field = self.field(jvm, Field, name, signature)?;
         // SAFETY: `of` is an instance of this class, the field was found in it.
         let object = unsafe { jvm.jni.get_object_field(of, field) };
         Ok((!object.is_null()).then_some(object))
     }
 
     pub fn set_int(self, jvm: &Jvm, of: jni::jobject, name: &str, value: i32) -> Result<(), JavaError> {
-        let field = self.field(jvm, name, "I")?;
+        let field = self.field(jvm, Field, name, "I")?;
         // SAFETY: as for `object`; the field is an int.
         unsafe { jvm.jni.set_int_field(of, field, value) };
         Ok(())
     }
 
+    pub fn long(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<i64, JavaError> {
+        let field = self.field(jvm, Field, name, "J")?;
+        // SAFETY: as for `object`; the field is a long.
+        Ok(unsafe { jvm.jni.get_long_field(of, field) })
+    }
+
+    pub fn int(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<i32, JavaError> {
+        let field = self.field(jvm, Field, name, "I")?;
+        // SAFETY: as for `object`; the field is an int.
+        Ok(unsafe { jvm.jni.get_int_field(of, field) })
+    }
+
     pub fn set_long(self, jvm: &Jvm, of: jni::jobject, name: &str, value: i64) -> Result<(), JavaError> {
-        let field = self.field(jvm, name, "J")?;
+        let field = self.field(jvm, Field, name, "J")?;
         // SAFETY: as for `object`; the field is a long.
         unsafe { jvm.jni.set_long_field(of, field, value) };
         Ok(())
-    }
-
-    fn static_method(self, jvm: &Jvm, name: &str, signature: &str) -> Result<jni::jmethodID, JavaError> {
-        // SAFETY: the class is a live global reference.
-        unsafe { jvm.jni.get_static_method_id(self.class, name, signature) }.ok_or_else(|| self.missing(jvm, name))
     }
 
     pub fn call_static(
@@ -170,19 +269,19 @@ impl Class {
         signature: &str,
         arguments: &[jni::jvalue],
     ) -> Result<jni::jobject, JavaError> {
-        let method = self.static_method(jvm, name, signature)?;
+        let method = self.method(jvm, StaticMethod, name, signature)?;
         // SAFETY: the method returns an object and takes what the signature and the caller agree on.
-        let result = unsafe { jvm.jni.call_static_object_method(self.class, method, arguments) };
+        let result = unsafe { jvm.jni.call_static_object_method(self.0.class, method, arguments) };
         jvm.check(name)?;
         Ok(result)
     }
 
     pub fn call_static_long(self, jvm: &Jvm, name: &str, argument: i64) -> Result<i64, JavaError> {
-        let method = self.static_method(jvm, name, "(J)J")?;
+        let method = self.method(jvm, StaticMethod, name, "(J)J")?;
         // SAFETY: a static method long(long) of this class; the raw table is this thread's environment's.
         let result = unsafe {
             let env = jvm.jni.raw();
-            ((**env).CallStaticLongMethodA)(env, self.class, method, [jni::jvalue { j: argument }].as_ptr())
+            ((**env).CallStaticLongMethodA)(env, self.0.class, method, [jni::jvalue { j: argument }].as_ptr())
         };
         jvm.check(name)?;
         Ok(result)
@@ -190,11 +289,9 @@ impl Class {
 
     /// Calls a method without arguments or result.
     pub fn call_void(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<(), JavaError> {
-        // SAFETY: the class is a live global reference; `of` is an instance of it; the method is void name().
-        unsafe {
-            let method = jvm.jni.get_method_id(self.class, name, "()V").ok_or_else(|| self.missing(jvm, name))?;
-            jvm.jni.call_void_method(of, method, &[]);
-        }
+        let method = self.method(jvm, Method, name, "()V")?;
+        // SAFETY: `of` is an instance of this class; the method is void name().
+        unsafe { jvm.jni.call_void_method(of, method, &[]) };
         jvm.check(name)
     }
 
@@ -206,11 +303,9 @@ impl Class {
         signature: &str,
         arguments: &[jni::jvalue],
     ) -> Result<jni::jobject, JavaError> {
-        // SAFETY: the class is a live global reference; `of` an instance of it; the method returns an object.
-        let result = unsafe {
-            let method = jvm.jni.get_method_id(self.class, name, signature).ok_or_else(|| self.missing(jvm, name))?;
-            jvm.jni.call_object_method(of, method, arguments)
-        };
+        let method = self.method(jvm, Method, name, signature)?;
+        // SAFETY: `of` is an instance of this class; the method returns an object.
+        let result = unsafe { jvm.jni.call_object_method(of, method, arguments) };
         jvm.check(name)?;
         Ok(result)
     }

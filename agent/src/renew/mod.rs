@@ -19,30 +19,35 @@ use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
 use hotfork_frozen::instance::{arguments, stamp};
 use java::KnownClasses;
+use jvmti_bindings::sys::jni::jthread;
+use process::StartTimes;
 use std::sync::Mutex;
 
 /// Made before the capture, so that an instance searches nothing.
 pub struct Renewal {
     classes: KnownClasses,
+    start_times: StartTimes,
     attach: Option<AttachPath>,
     perf: PerfMemory,
 }
 
 impl Renewal {
     pub fn plan(jvm: &Jvm, perf: PerfMemory) -> Result<Self, JavaError> {
-        Ok(Self { classes: KnownClasses::look_up(jvm)?, attach: AttachPath::find(), perf })
+        let classes = KnownClasses::look_up(jvm)?;
+        let start_times = StartTimes::look_up(jvm, &classes)?;
+        Ok(Self { classes, start_times, attach: AttachPath::find(), perf })
     }
 
     /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
-    /// would be stale. Random state that stays shared ends the instance instead.
-    pub fn run(&self, jvm: &Jvm) {
+    /// would be stale. Random state that stays shared ends the instance instead. `threads` are all there are.
+    pub fn run(&self, jvm: &Jvm, threads: &[jthread]) {
         let arguments = arguments();
         names::renew(&arguments, self.attach, &self.perf);
         let steps: [(&str, Result<(), JavaError>); 4] = [
             ("environment", environment::renew(jvm, &self.classes, &arguments)),
-            ("process id", process::renew(jvm, &self.classes)),
+            ("process id", process::renew(jvm, &self.classes, &self.start_times)),
             ("list of files to delete at exit", files::forget_delete_on_exit(jvm, &self.classes)),
-            ("random state", random::renew(jvm, &self.classes)),
+            ("random state", random::renew(jvm, &self.classes, threads)),
         ];
         for (what, result) in steps {
             let Err(error) = result else { continue };

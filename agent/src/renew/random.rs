@@ -12,14 +12,14 @@ use super::java::{
     THREAD_LOCAL_RANDOM, overwrite,
 };
 use crate::jvm::{JavaError, Jvm};
-use jvmti_bindings::sys::jni::jobject;
+use jvmti_bindings::sys::jni::{jobject, jthread};
 
 /// Length of SHA1PRNG's state.
 const SHA1: usize = 20;
 /// `java.util.Random` keeps 48 bits.
 const RANDOM_MASK: i64 = (1 << 48) - 1;
 
-pub fn renew(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
+pub fn renew(jvm: &Jvm, classes: &KnownClasses, threads: &[jthread]) -> Result<(), JavaError> {
     let mut entropy = Entropy;
     let seeds = [(THREAD_LOCAL_RANDOM, "seeder"), (RANDOM, "seedUniquifier"), (SPLITTABLE_RANDOM, "defaultGen")];
     for (class, field) in seeds {
@@ -40,7 +40,7 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
             }
         }
     }
-    threads_seed_themselves_again(jvm, classes)?;
+    threads_seed_themselves_again(jvm, classes, threads)?;
     for class in [NATIVE_PRNG, NATIVE_PRNG_BLOCKING, NATIVE_PRNG_NON_BLOCKING] {
         if let Some(class) = classes.initialised(jvm, class) {
             native_prng(jvm, classes, class, &mut entropy)?;
@@ -59,18 +59,19 @@ fn set_atomic(jvm: &Jvm, classes: &KnownClasses, object: jobject, value: i64) ->
 }
 
 /// A thread whose probe is 0 takes a new seed from ThreadLocalRandom's seeder at its next use.
-fn threads_seed_themselves_again(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
+fn threads_seed_themselves_again(jvm: &Jvm, classes: &KnownClasses, threads: &[jthread]) -> Result<(), JavaError> {
     let class = classes.needed(jvm, THREAD)?;
-    let threads = jvm.ti.get_all_threads().map_err(|error| JavaError(format!("GetAllThreads said {error:?}")))?;
-    for thread in threads {
-        class.set_int(jvm, thread, "threadLocalRandomProbe", 0)?;
-        super::java::drop_local(jvm, thread);
+    for &thread in threads {
+        // Most have never drawn: their pages stay shared.
+        if class.int(jvm, thread, "threadLocalRandomProbe")? != 0 {
+            class.set_int(jvm, thread, "threadLocalRandomProbe", 0)?;
+        }
     }
     Ok(())
 }
 
 /// NativePRNG buffers bytes of /dev/urandom, good for 100 ms by the wall clock, and mixes with a SHA1PRNG.
-fn native_prng(jvm: &Jvm, classes: &KnownClasses, class: Class, entropy: &mut Entropy) -> Result<(), JavaError> {
+fn native_prng(jvm: &Jvm, classes: &KnownClasses, class: Class<'_>, entropy: &mut Entropy) -> Result<(), JavaError> {
     let signature = "Lsun/security/provider/NativePRNG$RandomIO;";
     let Some(instance) = class.static_object(jvm, "INSTANCE", signature)? else { return Ok(()) };
     let random_io = classes.needed(jvm, RANDOM_IO)?;

@@ -75,8 +75,8 @@ pub fn measure(bench: &mut Bench, setting: &Setting) -> Outcome<Startup> {
 fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
     let Bench { work, ports, progress, product, plan } = bench;
     let (port, path) = (ports.free()?, work.join("service.image"));
-    let mut original = setting.start(port, work)?;
-    let body = service::first_response(setting.sample, &mut original, port, 0, None)?.body;
+    let (original, first) = service::first_response(setting.sample, || setting.start(port, work), port, 0, None)?;
+    let body = first.body;
     let load = service::warm_up(setting.sample, &original, port, plan.warm_up, progress)?;
     load.stop().map_err(|failure| original.failure(&failure.0))?;
     service::must_answer(setting.sample, port, &body)?;
@@ -94,13 +94,14 @@ fn round(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Round> {
     )?;
     let sample = setting.sample;
 
-    let mut process = setting.start(image.port, &bench.work)?;
-    let normal = service::first_response(sample, &mut process, image.port, FURTHER_REQUESTS, Some(&image.body))?;
+    let ask = |start: &dyn Fn() -> Outcome<Process>| {
+        service::first_response(sample, start, image.port, FURTHER_REQUESTS, Some(&image.body))
+    };
+    let (process, normal) = ask(&|| setting.start(image.port, &bench.work))?;
     process.kill()?;
 
     let times = bench.work.join("times.json");
-    let mut process = restore(bench, setting, image, None)?;
-    let restore = service::first_response(sample, &mut process, image.port, FURTHER_REQUESTS, Some(&image.body))?;
+    let (mut process, restore) = ask(&|| restore(bench, setting, image, None))?;
     let (spawned, stages) = (process.spawned, Times::of(&mut process, &times)?);
     process.kill()?;
     std::fs::remove_file(&times).during(format!("remove {}", times.display()))?;
@@ -118,9 +119,8 @@ fn side_by_side(bench: &mut Bench, setting: &Setting, image: &Image) -> Outcome<
     for number in 1..=bench.plan.instances {
         bench.progress.show(&format!("instance {number} of {} side by side", bench.plan.instances));
         let port = bench.ports.free()?;
-        let mut instance = restore(bench, setting, image, Some(port))?;
-        service::first_response(setting.sample, &mut instance, port, 0, Some(&image.body))?;
-        instances.push(instance);
+        let start = || restore(bench, setting, image, Some(port));
+        instances.push(service::first_response(setting.sample, start, port, 0, Some(&image.body))?.0);
     }
     let memory = instances.iter().map(|instance| proc::private_memory(instance.pid())).collect();
     for instance in instances {

@@ -177,6 +177,17 @@ pub unsafe fn syscall6(number: u64, arguments: [u64; 6]) -> i64 {
     result
 }
 
+/// Makes the page of `address` this process's own by a write that changes nothing.
+///
+/// # Safety
+/// Eight bytes of writable memory lie at `address`.
+#[inline(always)]
+pub unsafe fn touch(address: u64) {
+    // SAFETY: the caller's promise; `lock or` with 0 stores what is there, and the kernel sees a write at once.
+    // An atomic of core::sync would not do: the compiler may turn one that changes nothing into a load.
+    unsafe { asm!("lock or qword ptr [{}], 0", in(reg) address, options(nostack)) };
+}
+
 /// `arch_prctl` code to read FS.
 pub const ARCH_SET_FS: u64 = 0x1002;
 pub const ARCH_GET_FS: u64 = 0x1003;

@@ -2,6 +2,7 @@
 
 use super::kernel::read_small;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Tasks that may still be made, and the group that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +39,10 @@ fn groups(list: &str, controller: &str, root: &Path) -> Vec<PathBuf> {
 }
 
 fn own_groups(controller: &str) -> Vec<PathBuf> {
+    static LIST: OnceLock<String> = OnceLock::new();
     // No /proc/self/cgroup: a kernel without control groups, so there is no limit.
-    let list = read_small("/proc/self/cgroup").unwrap_or_default();
-    groups(&list, controller, Path::new("/sys/fs/cgroup"))
+    let list = LIST.get_or_init(|| read_small("/proc/self/cgroup").unwrap_or_default());
+    groups(list, controller, Path::new("/sys/fs/cgroup"))
 }
 
 fn number(path: PathBuf) -> Option<u64> {

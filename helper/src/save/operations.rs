@@ -5,7 +5,8 @@ use super::pages::Contents;
 use hotfork_abi::restore::{
     FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_PROTECT, OP_SHARED_FILE,
 };
-use hotfork_abi::template::Range;
+use hotfork_abi::template;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Bytes that one range of a template's write has at most, so that progress shows.
@@ -16,7 +17,7 @@ const WRITE_AT_MOST: u64 = 32 << 20;
 pub struct Plan {
     pub operations: Vec<MapOperation>,
     /// What the template writes, and where.
-    pub writes: Vec<Range>,
+    pub writes: Vec<template::Range>,
     /// Files to map; an operation's index is the position here plus one.
     pub files: Vec<PathBuf>,
     /// End of the pages in the image file.
@@ -48,13 +49,13 @@ impl Plan {
         if area.protection & libc::PROT_WRITE as u32 != 0 && !matches!(area.source, Source::SharedFile { .. }) {
             self.private_writable += area.length();
         }
-        // One run over all of it needs nothing below it.
-        let covered = part.runs.len() == 1 && part.runs[0] == (area.start..area.end);
-        if !(covered && area.mapped_from_image) {
-            self.base(area, !area.mapped_from_image && !part.runs.is_empty());
+        let below = below(part);
+        if !below.is_empty() {
+            self.base(area, &below, !area.mapped_from_image && !part.runs.is_empty());
         }
         if area.performance {
             // `pages::select` takes all of it, so that it is one operation.
+            let covered = part.runs.len() == 1 && part.runs[0] == (area.start..area.end);
             self.perf_operation = covered.then_some(self.operations.len() as u64);
         }
         for run in &part.runs {
@@ -62,7 +63,7 @@ impl Plan {
             self.overlay(area, run.start, length, offset);
             for step in (0..length).step_by(WRITE_AT_MOST as usize) {
                 let piece = WRITE_AT_MOST.min(length - step);
-                self.writes.push(Range { address: run.start + step, length: piece, offset: offset + step });
+                self.writes.push(template::Range { address: run.start + step, length: piece, offset: offset + step });
             }
             self.pages_end += length;
         }
@@ -70,15 +71,16 @@ impl Plan {
     }
 
     /// The mapping as it is without the pages that the image holds. Where those are copied in, it must be writable.
-    fn base(&mut self, area: &Area, copied: bool) {
+    fn base(&mut self, area: &Area, range: &Range<u64>, copied: bool) {
+        let skipped = range.start - area.start;
         let (operation, offset, file) = match &area.source {
             Source::Anonymous | Source::Wiped | Source::Carried => (OP_ANONYMOUS, 0, FILE_IMAGE),
-            Source::PrivateFile { path, offset } => (OP_PRIVATE_FILE, *offset, self.file(path)),
-            Source::SharedFile { path, offset } => (OP_SHARED_FILE, *offset, self.file(path)),
+            Source::PrivateFile { path, offset } => (OP_PRIVATE_FILE, offset + skipped, self.file(path)),
+            Source::SharedFile { path, offset } => (OP_SHARED_FILE, offset + skipped, self.file(path)),
         };
         let writable = (libc::PROT_READ | libc::PROT_WRITE) as u32;
         let protection = if copied { area.protection | writable } else { area.protection };
-        let (address, length, flags) = (area.start, area.length(), flags(area, operation));
+        let (address, length, flags) = (range.start, range.end - range.start, flags(area, operation));
         self.operations.push(MapOperation { address, length, offset, operation, protection, flags, file });
     }
 
@@ -131,6 +133,22 @@ impl Plan {
         });
         position as u32 + 1
     }
+}
+
+/// What of an area must be mapped before its runs are. Not where a run will lie at its start or end: the kernel would
+/// have to split the mapping again. A run in its middle is laid over it, which takes one call and not two.
+fn below(part: &Contents) -> Range<u64> {
+    let area = &part.area;
+    let mut range = area.start..area.end;
+    if area.mapped_from_image {
+        if let Some(first) = part.runs.first().filter(|run| run.start == range.start) {
+            range.start = first.end;
+        }
+        if let Some(last) = part.runs.last().filter(|run| run.end == range.end && run.start >= range.start) {
+            range.end = last.start;
+        }
+    }
+    range
 }
 
 /// Further mmap flags. MAP_NORESERVE: instances share most of what they map, and must not have to promise it all.

@@ -40,7 +40,7 @@ fn runs_lie_over_the_mapping_and_densely_in_the_file() {
     assert_eq!(
         short(&plan),
         [
-            (OP_ANONYMOUS, 0x100000, 0x100000, 0, READ | WRITE, NORESERVE, 0),
+            (OP_ANONYMOUS, 0x101000, 0xff000, 0, READ | WRITE, NORESERVE, 0),
             (OP_PRIVATE_FILE, 0x100000, 0x1000, START, READ | WRITE, NORESERVE, 0),
             (OP_PRIVATE_FILE, 0x180000, 0x2000, START + 0x1000, READ | WRITE, NORESERVE, 0),
         ]
@@ -49,6 +49,34 @@ fn runs_lie_over_the_mapping_and_densely_in_the_file() {
     assert_eq!(writes, [(0x100000, 0x1000, START), (0x180000, 0x2000, START + 0x1000)]);
     assert_eq!((plan.pages_end, plan.mapping_count), (START + 0x3000, 3));
     assert_eq!((plan.total_mapped, plan.private_writable), (0x100000, 0x100000));
+}
+
+#[test]
+fn nothing_is_mapped_below_a_run_at_the_start_or_end() {
+    let library = area(0x1000, 0x9000, READ, Source::PrivateFile { path: "/lib/a.so".into(), offset: 0x4000 });
+    let stack = area(0x10000, 0x20000, READ | WRITE, Source::Anonymous);
+    let two_halves = area(0x30000, 0x32000, READ, Source::Anonymous);
+    let plan = plan(
+        &[
+            with(library, &[0x1000..0x2000, 0x4000..0x5000, 0x8000..0x9000]),
+            with(stack, &[0x1f000..0x20000]),
+            with(two_halves, &[0x30000..0x31000, 0x31000..0x32000]),
+        ],
+        START,
+    );
+    let places: Vec<_> = short(&plan).into_iter().map(|op| (op.0, op.1, op.2, op.3)).collect();
+    assert_eq!(
+        places,
+        [
+            (OP_PRIVATE_FILE, 0x2000, 0x6000, 0x5000),
+            (OP_PRIVATE_FILE, 0x1000, 0x1000, START),
+            (OP_PRIVATE_FILE, 0x4000, 0x1000, START + 0x1000),
+            (OP_PRIVATE_FILE, 0x8000, 0x1000, START + 0x2000),
+            (OP_ANONYMOUS, 0x10000, 0xf000, 0),
+            (OP_PRIVATE_FILE, 0x1f000, 0x1000, START + 0x3000),
+            (OP_PRIVATE_FILE, 0x30000, 0x2000, START + 0x4000),
+        ]
+    );
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! `hotfork restore`
 
 use crate::cli::RestoreArgs;
-use crate::descriptors::{self, PortMove};
+use crate::descriptors::PortMove;
 use crate::exit::Failure;
 use crate::restore::start::Start;
 use crate::restore::{Options, Prepared};
 
 /// Returns only if the restore fails before the point of no return.
 pub fn run(args: RestoreArgs, start: Start) -> Result<i32, Failure> {
-    descriptors::occupy_standard()?;
     let options = Options {
         moves: args.listen.iter().map(|&(old, new)| PortMove { old, new }).collect(),
         environment: args.env,

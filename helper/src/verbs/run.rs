@@ -2,7 +2,6 @@
 
 use crate::agent::{self, OptionList, is_own_agent, milliseconds, without_own_agent};
 use crate::cli::{RestoreChoice, RunArgs, When};
-use crate::descriptors;
 use crate::exit::{ExitCode, Failure};
 use crate::identity::command::Command as JavaCommand;
 use crate::restore::refusal::{Reason, Refusal};
@@ -55,10 +54,7 @@ fn restore(args: &RunArgs, image: &Path, java: &Path, start: Start) -> Result<st
             let message = format!("image {}: is not of this command: {difference}; take it again", image.display());
             Err(Stopped::Refused(Refusal::outdated(message)))
         }
-        None => {
-            descriptors::occupy_standard().map_err(Stopped::Final)?;
-            Err(Stopped::Final(prepared.become_instance()))
-        }
+        None => Err(Stopped::Final(prepared.become_instance())),
     }
 }
 
