@@ -4,6 +4,7 @@
 //! Environments are used on the thread and for the length of the callback that passed them.
 #![allow(unsafe_code)]
 
+use crate::control;
 use crate::job::{self, Job};
 use crate::jvm::Jvm;
 use crate::options::{Options, Restore, When};
@@ -78,11 +79,15 @@ impl Agent for Hotfork {
 
     fn vm_init(&self, context: CallbackContext<'_>, _event: ThreadEvent) {
         let options = self.options.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        let Some(options) = options else { return };
-        let When::After(delay) = options.when else { return };
-        let Some(env) = context.jni() else { return };
+        let (Some(mut options), Some(env)) = (options, context.jni()) else { return };
         // SAFETY: both environments belong to the thread that runs this callback and are used during it only.
         let jvm = unsafe { Jvm { ti: Jvmti::from_raw(context.jvmti().raw()), jni: JniEnv::from_raw(env.raw()) } };
+        if let Some(control) = options.control.take() {
+            if let Err(error) = control::start(&jvm, control, options.clone()) {
+                report::line(&format!("{error}; the JVM goes on without it"));
+            }
+        }
+        let When::After(delay) = options.when else { return };
         if let Err(error) = job::start(&jvm, Job { options, delay: Some(delay) }) {
             report::line(&format!("nothing will be captured: {error}"));
         }
@@ -90,6 +95,7 @@ impl Agent for Hotfork {
 
     fn vm_death(&self, _context: CallbackContext<'_>) {
         job::the_jvm_ends();
+        control::remove();
     }
 
     fn callback_panicked(&self, event: &'static str) {

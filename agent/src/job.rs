@@ -26,7 +26,7 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
     jvm.spawn("Hotfork", Box::new(move |jvm| run(jvm, &job)))
 }
 
-fn run(jvm: &Jvm, job: &Job) {
+pub fn run(jvm: &Jvm, job: &Job) {
     if let Some(delay) = job.delay {
         std::thread::sleep(delay);
     }

@@ -12,6 +12,7 @@
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod capture;
+mod control;
 mod entry;
 mod hotspot;
 mod job;

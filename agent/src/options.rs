@@ -12,7 +12,7 @@ pub struct Options {
     /// Mode bits of the image, 0 for the default.
     pub mode: u32,
     pub helper: Option<PathBuf>,
-    /// Socket of a helper that waits already (`hotfork snapshot`).
+    /// At the JVM's start: where the agent listens for `hotfork snapshot`. By attach: where that waits for the agent.
     pub control: Option<PathBuf>,
     pub max_stop: Duration,
     pub trust_owner: Option<u32>,

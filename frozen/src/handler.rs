@@ -39,7 +39,10 @@ pub const SI_QUEUE: i32 = -1;
 
 /// The handler, to be installed with SA_SIGINFO | SA_RESTART and a full mask. (Without SA_RESTART
 /// `DatagramSocket.receive` of JDK 25 returns an empty packet: its loop does not know EINTR.)
-pub extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, ucontext: u64) {
+///
+/// # Safety
+/// Called by the kernel only, as the handler that it is.
+pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, ucontext: u64) {
     // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
     let (code, value) = unsafe { ((*info).code, (*info).value) };
     let generation = (value >> 32) as u32;

@@ -220,6 +220,11 @@ unsafe fn register_rseq(fs_base: u64) {
     }
 }
 
+/// How many restores lie between the first JVM and this process.
+pub fn epoch() -> u32 {
+    EPOCH.load(SeqCst)
+}
+
 /// Holds a revived thread in its handler until its release.
 pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     // SAFETY: the slot is the calling thread's own, its flags were set before the fork.

@@ -76,6 +76,22 @@ pub fn is_own_agent(word: &[u8]) -> bool {
     Path::new(OsStr::from_bytes(path)).file_name().is_some_and(|name| name == LIBRARY)
 }
 
+/// An option of Hotfork's agent in a word of a command line.
+pub fn option(word: &[u8], key: &str) -> Option<OsString> {
+    let (_, list) = word.split_at(word.iter().position(|&byte| byte == b'=')? + 1);
+    let mut items = vec![Vec::new()];
+    let mut bytes = list.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b',' => items.push(Vec::new()),
+            b'\\' => items.last_mut()?.extend(bytes.next()),
+            _ => items.last_mut()?.push(byte),
+        }
+    }
+    let value = |item: Vec<u8>| Some(item.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    is_own_agent(word).then(|| items.into_iter().find_map(value)).flatten().map(OsString::from_vec)
+}
+
 /// A variable's options without Hotfork's agent; unchanged where it does not name it.
 pub fn without_own_agent(value: &str) -> String {
     if !value.contains(LIBRARY) {
@@ -107,6 +123,16 @@ mod tests {
         assert!(library_near(&executable).unwrap().ends_with("lib/libhotfork.so"));
         std::fs::write(directory.path().join("bin/libhotfork.so"), b"").unwrap();
         assert!(library_near(&executable).unwrap().ends_with("bin/libhotfork.so"));
+    }
+
+    #[test]
+    fn an_option_is_found_in_a_command_line() {
+        let word = b"-agentpath:/opt/libhotfork.so=image=/a\\,b,control=/run/a=b\\\\c,quiet";
+        assert_eq!(option(word, "control").unwrap(), "/run/a=b\\c");
+        assert_eq!(option(word, "image").unwrap(), "/a,b");
+        assert_eq!(option(word, "when"), None);
+        assert_eq!(option(b"-agentpath:/opt/other.so=control=/x", "control"), None);
+        assert_eq!(option(b"-Dcontrol=/x", "control"), None);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn check_owner(process: Process, socket: &Path, uid: u32) -> Result<(), Failure>
 fn wake(process: Process, status: &Status, socket: &Path) -> Result<(), Failure> {
     if !status.catches(libc::SIGQUIT) {
         let why = "it does not catch SIGQUIT (it is still starting, or runs with -Xrs or -XX:+ReduceSignalUsage)";
-        return Err(refused(process, format!("{why}; try again, or start it with `hotfork run`")));
+        return Err(refused(process, format!("{why}; try again, or start it with the agent option control=SOCKET")));
     }
     if status.state == 'T' {
         return Err(refused(process, "it is stopped; continue it (kill -CONT) first"));
@@ -89,7 +89,8 @@ fn wake(process: Process, status: &Status, socket: &Path) -> Result<(), Failure>
     while !listens(socket) {
         if start.elapsed() > LISTENS_WITHIN {
             let why = format!("it does not listen within {} s", LISTENS_WITHIN.as_secs());
-            let remedy = "was it started with -XX:+DisableAttachMechanism? then start it with `hotfork run`";
+            let remedy =
+                "was it started with -XX:+DisableAttachMechanism? then start it with the agent option control=SOCKET";
             return Err(refused(process, format!("{why}; {remedy}")));
         }
         if !process.path("status").exists() {

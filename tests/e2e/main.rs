@@ -5,6 +5,7 @@
 mod bad_images;
 mod bad_surroundings;
 mod cat;
+mod limits;
 mod load;
 mod restore;
 mod restored;
@@ -59,6 +60,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         restore::trials(world),
         bad_images::trials(world),
         bad_surroundings::trials(world),
+        limits::trials(world),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,6 @@
 //! `hotfork restore`, `snapshot`, `inspect` and `check` as their users type them.
 
-use crate::cat::{Cat, Talk};
+use crate::cat::{Cat, Talk, agent_path};
 use hotfork_tests::hotfork::{command, finish, run, snapshot, snapshot_arguments};
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::process::Process;
@@ -23,6 +23,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "cli::snapshot_exit", snapshot_exit),
         once(world, "cli::snapshot_uses_the_image_of_the_agent", snapshot_uses_the_image_of_the_agent),
         once(world, "cli::snapshot_of_what_is_no_jvm", snapshot_of_what_is_no_jvm),
+        cells(world, "cli::snapshot_without_attach", 17, Extent::Rotated(1), snapshot_without_attach),
     ]
     .into_iter()
     .flatten()
@@ -214,4 +215,41 @@ fn snapshot_of_what_is_no_jvm(cell: &Cell) -> Outcome {
     snapshot(deaf.process.pid(), &cat.image())?.fails(114, &["attach"])?;
     deaf.say("still here")?;
     deaf.exits(0)
+}
+
+/// The agent listens by itself; its socket is no part of the capture.
+fn snapshot_without_attach(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let socket = cat.scratch.join("control");
+    let start = |name: &str| {
+        let mut java = Command::new(cell.jdk.java());
+        java.arg(agent_path(&format!("control={}", socket.display()))).arg("-XX:+DisableAttachMechanism");
+        java.args(cat.arguments()).current_dir(&*cat.scratch);
+        Talk::start(name, java)
+    };
+    // One that was killed leaves its socket.
+    let killed = start("a JVM to kill")?;
+    killed.is_new()?;
+    ensure!(socket.exists(), "{}", killed.process.tell("has no control socket"));
+    drop(killed);
+    let mut original = start("java without attach")?;
+    original.is_new()?;
+    for _ in 0..2 {
+        snapshot(original.process.pid(), &cat.image())?.succeeds()?;
+        original.say("still here")?;
+    }
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    // The captured JVM has the socket, so nobody hears for this one.
+    snapshot(instance.process.pid(), &cat.scratch.join("second"))?.fails(114, &["attach", "control=SOCKET"])?;
+    original.exits(0)?;
+    ensure!(!socket.exists(), "the JVM left its control socket");
+    instance.exits(0)?;
+    // Without a living one the first instance has it.
+    let mut instance = Talk::start("another instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    snapshot(instance.process.pid(), &cat.scratch.join("second"))?.succeeds()?;
+    instance.exits(0)?;
+    ensure!(!socket.exists(), "the instance left its control socket");
+    Ok(())
 }

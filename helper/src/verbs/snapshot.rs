@@ -3,6 +3,7 @@
 use crate::agent::{self, OptionList};
 use crate::attach;
 use crate::cli::SnapshotArgs;
+use crate::control_socket;
 use crate::exit::{ExitCode, Failure};
 use crate::identity::files::below;
 use crate::proc::status::{self, Status};
@@ -30,7 +31,10 @@ pub fn run(args: SnapshotArgs) -> Result<i32, Failure> {
         None => None,
     };
     let socket = SnapshotSocket::create(process, &status)?;
-    attach::connect(process)?.load_agent(&library, &agent_options(&args, image.as_deref(), socket.path_in_jvm()))?;
+    let options = agent_options(&args, image.as_deref(), socket.path_in_jvm());
+    if !control_socket::ask(process, &options)? {
+        attach::connect(process)?.load_agent(&library, &options)?;
+    }
     let connection = socket.accept(CONNECTS_WITHIN)?;
     drop(socket);
     let agent = Packets::new(connection, "the agent");
