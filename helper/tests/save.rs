@@ -107,7 +107,8 @@ fn a_whole_image() {
         .iter()
         .filter(|operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE));
     assert!(maps.map(|operation| operation.address).is_sorted());
-    assert_eq!(of(HEAP).map(|operation| operation.operation).collect::<Vec<_>>(), [OP_ANONYMOUS, OP_PRIVATE_FILE]);
+    let kinds = |address: u64| of(address).map(|operation| operation.operation).collect::<Vec<_>>();
+    assert_eq!((kinds(HEAP), kinds(HEAP + PAGE)), (vec![OP_PRIVATE_FILE], vec![OP_ANONYMOUS]));
     assert_eq!(of(HIDDEN).map(|operation| operation.protection).collect::<Vec<_>>(), [0]);
     assert!(
         of(WIPED).any(|operation| operation.operation == OP_ADVISE && operation.flags as i32 == libc::MADV_WIPEONFORK)

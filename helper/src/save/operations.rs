@@ -49,25 +49,31 @@ impl Plan {
         if area.protection & libc::PROT_WRITE as u32 != 0 && !matches!(area.source, Source::SharedFile { .. }) {
             self.private_writable += area.length();
         }
-        let below = below(part);
-        if !below.is_empty() {
-            self.base(area, &below, !area.mapped_from_image && !part.runs.is_empty());
-        }
         if area.performance {
             // `pages::select` takes all of it, so that it is one operation.
             let covered = part.runs.len() == 1 && part.runs[0] == (area.start..area.end);
             self.perf_operation = covered.then_some(self.operations.len() as u64);
         }
-        for run in &part.runs {
-            let (length, offset) = (run.end - run.start, self.pages_end);
-            self.overlay(area, run.start, length, offset);
-            for step in (0..length).step_by(WRITE_AT_MOST as usize) {
-                let piece = WRITE_AT_MOST.min(length - step);
-                self.writes.push(template::Range { address: run.start + step, length: piece, offset: offset + step });
-            }
-            self.pages_end += length;
+        // Operations stay in the order of their addresses.
+        let below = below(part);
+        let (before, after) = part.runs.split_at(usize::from(below.start > area.start));
+        before.iter().for_each(|run| self.run(area, run));
+        if !below.is_empty() {
+            self.base(area, &below, !area.mapped_from_image && !part.runs.is_empty());
         }
+        after.iter().for_each(|run| self.run(area, run));
         self.finish(area, !area.mapped_from_image && !part.runs.is_empty());
+    }
+
+    /// Pages that the image holds: mapped or copied from there, written there by the template.
+    fn run(&mut self, area: &Area, run: &Range<u64>) {
+        let (length, offset) = (run.end - run.start, self.pages_end);
+        self.overlay(area, run.start, length, offset);
+        for step in (0..length).step_by(WRITE_AT_MOST as usize) {
+            let piece = WRITE_AT_MOST.min(length - step);
+            self.writes.push(template::Range { address: run.start + step, length: piece, offset: offset + step });
+        }
+        self.pages_end += length;
     }
 
     /// The mapping as it is without the pages that the image holds. Where those are copied in, it must be writable.

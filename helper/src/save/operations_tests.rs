@@ -40,8 +40,8 @@ fn runs_lie_over_the_mapping_and_densely_in_the_file() {
     assert_eq!(
         short(&plan),
         [
-            (OP_ANONYMOUS, 0x101000, 0xff000, 0, READ | WRITE, NORESERVE, 0),
             (OP_PRIVATE_FILE, 0x100000, 0x1000, START, READ | WRITE, NORESERVE, 0),
+            (OP_ANONYMOUS, 0x101000, 0xff000, 0, READ | WRITE, NORESERVE, 0),
             (OP_PRIVATE_FILE, 0x180000, 0x2000, START + 0x1000, READ | WRITE, NORESERVE, 0),
         ]
     );
@@ -68,8 +68,8 @@ fn nothing_is_mapped_below_a_run_at_the_start_or_end() {
     assert_eq!(
         places,
         [
-            (OP_PRIVATE_FILE, 0x2000, 0x6000, 0x5000),
             (OP_PRIVATE_FILE, 0x1000, 0x1000, START),
+            (OP_PRIVATE_FILE, 0x2000, 0x6000, 0x5000),
             (OP_PRIVATE_FILE, 0x4000, 0x1000, START + 0x1000),
             (OP_PRIVATE_FILE, 0x8000, 0x1000, START + 0x2000),
             (OP_ANONYMOUS, 0x10000, 0xf000, 0),
