@@ -11,7 +11,6 @@ use crate::service::{self, Setting};
 use crate::times::Times;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 #[derive(Serialize)]
 pub struct Startup {
@@ -41,10 +40,6 @@ impl Round {
         self.times.running - self.spawned
     }
 }
-
-/// Before each start: a virtual machine that has just used all its CPUs gets less of the host's for a moment, and the
-/// kernel still clears up after the process that was killed.
-const REST: Duration = Duration::from_secs(1);
 
 struct Image {
     path: PathBuf,
@@ -94,12 +89,12 @@ fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
 fn round(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Round> {
     let jar = setting.sample.jar()?;
     let jdk = setting.jdk.files()?;
-    let files = || jdk.iter().chain([&jar, &image.path, &bench.product.hotfork, &bench.product.agent]);
+    page_cache::read(
+        jdk.iter().chain([&jar, &image.path, &bench.product.hotfork, &bench.product.agent]).map(PathBuf::as_path),
+    )?;
     let sample = setting.sample;
 
     let ask = |start: &dyn Fn() -> Outcome<Process>| {
-        page_cache::read(files().map(PathBuf::as_path))?;
-        std::thread::sleep(REST);
         service::first_response(sample, start, image.port, FURTHER_REQUESTS, Some(&image.body))
     };
     let (process, normal) = ask(&|| setting.start(image.port, &bench.work))?;
