@@ -84,6 +84,8 @@ fn serve(jvm: &Jvm, mut listener: OwnedFd, path: &Path, image: Option<&Path>) {
                 }
             }
         } else if let Err(error) = message {
+            // Its number may become the application's.
+            LISTENER.store(-1, SeqCst);
             report::line(&format!("control={}: {error}; the JVM goes on without it", path.display()));
             return;
         }

@@ -55,25 +55,24 @@ impl FirstResponse {
                 let _ = answered.send(answer);
             });
             let first = start().and_then(|mut process| {
-                let answer = wait_for_answer(&mut process, &answers, port);
-                Self::complete(process, answer?, path, further)
+                let answer = wait_for_answer(&mut process, &answers, port)?;
+                Self::complete(process, answer, path, further)
             });
             stop.store(true, Ordering::Relaxed);
             first
         })
     }
 
-    fn complete(process: Process, answer: Outcome<Answer>, path: &str, further: usize) -> Outcome<(Process, Self)> {
-        let with_output = |failure: Failure| process.failure(&format!("gave no answer: {failure}"));
+    fn complete(process: Process, answer: Answer, path: &str, further: usize) -> Outcome<(Process, Self)> {
         let pid = process.pid();
-        let seen = proc::faults(pid).and_then(|faults| Ok((faults, clock::cpu_of(pid)?, proc::threads(pid)?)));
-        let Answer { mut connection, connected, at, body } = answer.map_err(with_output)?;
-        let (faults, cpu, threads) = seen.map_err(with_output)?;
+        let (faults, cpu, threads) = (proc::faults(pid)?, clock::cpu_of(pid)?, proc::threads(pid)?);
         let private_memory = proc::private_memory(pid)?;
+        let Answer { mut connection, connected, at, body } = answer;
         if connected < process.spawned {
             return Err(process.failure("was not alone: something else listened on its port"));
         }
-        let later_requests = later(&mut connection, path, &body, further).map_err(with_output)?;
+        let later_requests =
+            later(&mut connection, path, &body, further).map_err(|failure| no_answer(&process, &failure))?;
         let (since_exec, first_request) = (at - process.spawned, at - connected);
         let first = Self { since_exec, at, first_request, later_requests, faults, cpu, threads, private_memory, body };
         Ok((process, first))
@@ -106,11 +105,15 @@ fn ask_as_soon_as_possible(port: u16, path: &str, stop: &AtomicBool) -> Outcome<
     Ok(Answer { connection, connected, at, body: first.must_be(200, &format!("GET {path}"))?.body })
 }
 
-fn wait_for_answer(process: &mut Process, answers: &Receiver<Outcome<Answer>>, port: u16) -> Outcome<Outcome<Answer>> {
+fn no_answer(process: &Process, failure: &Failure) -> Failure {
+    process.failure(&format!("gave no answer: {failure}"))
+}
+
+fn wait_for_answer(process: &mut Process, answers: &Receiver<Outcome<Answer>>, port: u16) -> Outcome<Answer> {
     let begun = Instant::now();
     loop {
         match answers.recv_timeout(LOOK) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => return answer.map_err(|failure| no_answer(process, &failure)),
             Err(RecvTimeoutError::Disconnected) => return Err(process.failure("was asked by a client that died")),
             Err(RecvTimeoutError::Timeout) => process.must_run()?,
         }

@@ -63,14 +63,13 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
 }
 
 /// Each revived thread revives two more before it does anything else: one after the other would take as long as all
-/// clone calls together, on one processor. Threads are numbered from 1 on without the leader, which is last and 0: the
-/// process's first thread, which revives 1 in its place. Thread n revives 2n and 2n+1.
+/// clone calls together, on one processor. The leader, which the process's first thread becomes in the end, is number 0,
+/// the others count from 1 in the order of their slots; 0 revives 1, every other n revives 2n and 2n+1.
 fn revive_from(number: u32) {
     // SAFETY: the template filled the record before it became an image.
     let (count, leader) = unsafe { ((*RECORD.get()).slot_count as u32, (*RECORD.get()).leader as u32) };
-    let children =
-        if number == 0 { [Some(1), None] } else { [number.checked_mul(2), number.checked_mul(2).map(|n| n + 1)] };
-    for child in children.into_iter().flatten().filter(|&child| child < count) {
+    let children = [2 * number, 2 * number + 1];
+    for child in children.into_iter().filter(|&child| child > number && child < count) {
         let index = if child <= leader { child - 1 } else { child };
         if !revive(index) {
             revive_from(child);
@@ -127,8 +126,8 @@ fn revive(index: u32) -> bool {
     true
 }
 
-/// Copies the pages that the thread writes first, while this process still has one thread: later each copy of a page
-/// that was read before interrupts every processor that runs another thread of it.
+/// Writes to the pages that the thread will write first, before anybody reads them: the copy of a page that was read
+/// interrupts every processor that runs another thread of this process.
 ///
 /// # Safety
 /// `slot` is a parked thread's.

@@ -14,8 +14,10 @@ static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// Those that have not been waited for.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// Files that lay there before this run, by device and inode: a process that got the pid of a killed JVM has not left its files.
-static OLDER: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+/// Files that lay there before this run: a process that got the pid of a killed JVM has not left its files.
+static OLDER: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
+/// Device, inode, time of the last change: an inode alone may be a later file's.
+type Identity = (u64, u64, i64, i64);
 
 /// Notes what others have left, before anything is started.
 pub fn look_around() {
@@ -24,8 +26,8 @@ pub fn look_around() {
     lock(&OLDER).extend(files.filter_map(|file| identity(&file)));
 }
 
-fn identity(file: &Path) -> Option<(u64, u64)> {
-    file.symlink_metadata().ok().map(|status| (status.dev(), status.ino()))
+fn identity(file: &Path) -> Option<Identity> {
+    file.symlink_metadata().ok().map(|status| (status.dev(), status.ino(), status.ctime(), status.ctime_nsec()))
 }
 
 /// Notes a process that was started; `found` looks for what it left.
@@ -59,8 +61,7 @@ pub fn files_of(pid: u32) -> Vec<PathBuf> {
     let tmp = Path::new("/tmp");
     let mut files = vec![tmp.join(format!(".java_pid{pid}")), tmp.join(format!(".attach_pid{pid}"))];
     files.extend(perf_directories().map(|directory| directory.join(pid.to_string())));
-    let older = lock(&OLDER);
-    files.retain(|file| identity(file).is_some_and(|identity| !older.contains(&identity)));
+    files.retain(|file| file.symlink_metadata().is_ok());
     files
 }
 
@@ -84,7 +85,9 @@ pub fn found() -> Vec<String> {
     for pid in started {
         // The number may belong to a stranger's JVM by now.
         if !Path::new(&format!("/proc/{pid}")).exists() {
-            remains.extend(files_of(pid).iter().map(|file| format!("{} of a process that has ended", file.display())));
+            let mut files = files_of(pid);
+            files.retain(|file| identity(file).is_some_and(|identity| !lock(&OLDER).contains(&identity)));
+            remains.extend(files.iter().map(|file| format!("{} of a process that has ended", file.display())));
         }
     }
     remains

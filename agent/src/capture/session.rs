@@ -48,11 +48,12 @@ impl Session {
             None => spawn::start_helper(&begin::helper_path(options)?)?,
         };
         limit_sending(&socket)?;
-        let own = [socket.as_raw_fd(), tasks.as_raw_fd(), descriptor_list.as_raw_fd(), crate::control::listener()];
+        let listener = crate::control::listener();
+        let mut own = [socket.as_raw_fd(), tasks.as_raw_fd(), descriptor_list.as_raw_fd(), listener, -1];
         let begin = begin::begin(options, &own)?;
         send(&socket, begin.as_bytes(), "the greeting")?;
         let control = ready(&socket)?;
-        let own = [own[0], own[1], own[2], own[3], control.as_raw_fd()];
+        own[4] = control.as_raw_fd();
         let image = PathBuf::from(begin.image.as_str());
         Ok(Self { socket, tasks, descriptor_list, template_control: control, own, image })
     }

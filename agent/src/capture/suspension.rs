@@ -14,7 +14,7 @@ use jvmti_bindings::sys::jvmti::{jvmtiCapabilities, jvmtiError};
 const ROUNDS: u32 = 8;
 
 pub struct Suspension {
-    /// All threads of the JVM once the others are suspended.
+    /// All threads there are, once the application's are suspended.
     everyone: Vec<jni::jthread>,
     threads: Vec<jni::jthread>,
     java_threads: Vec<u64>,

@@ -69,7 +69,7 @@ impl Prepared {
         let times = self.times.map(lift).transpose()?;
         let mapped = self.files.into_iter().map(lift).collect::<Result<Vec<_>, _>>()?;
         let perf = perf.map(|perf| lift(perf.file)).transpose()?;
-        let rebuilt = descriptors::rebuild(&manifest.descriptors, image.as_fd(), &self.moves)?;
+        let rebuilt = descriptors::rebuild(&manifest.descriptors, room, image.as_fd(), &self.moves)?;
         if let Some(perf) = &perf {
             for number in &rebuilt.perf_data {
                 own_descriptors::place(perf.as_fd(), number)

@@ -116,7 +116,7 @@ fn check(scenario: &Scenario, place: &[&Path]) {
     let room = make_room(&table).unwrap();
     let image = lift(File::open(place[0]).unwrap().into(), room).unwrap();
     let moves = PortMoves::new((scenario.moves)(&table)).unwrap();
-    let rebuilt = rebuild(&table, image.as_fd(), &moves).unwrap();
+    let rebuilt = rebuild(&table, room, image.as_fd(), &moves).unwrap();
     // SAFETY: `rebuild` has placed a description at each of these numbers, and nobody owns them yet.
     let fds = numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect();
     (scenario.check)(Instance { fds, table, lines: rebuilt.lines });
@@ -126,7 +126,7 @@ fn check(scenario: &Scenario, place: &[&Path]) {
 pub fn rebuild_again(table: &Descriptors) -> Result<Rebuilt, Failure> {
     let room = make_room(table)?;
     let image = lift(File::open("/dev/null").unwrap().into(), room)?;
-    rebuild(table, image.as_fd(), &PortMoves::default())
+    rebuild(table, room, image.as_fd(), &PortMoves::default())
 }
 
 /// As the agent does it: a recorder before the freeze, a look, then the duplicates.

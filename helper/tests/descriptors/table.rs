@@ -49,7 +49,7 @@ fn standard() {
     }
     let room = make_room(&table).unwrap();
     let image = lift(File::open("/dev/null").unwrap().into(), room).unwrap();
-    rebuild(&table, image.as_fd(), &Default::default()).unwrap();
+    rebuild(&table, room, image.as_fd(), &Default::default()).unwrap();
     let link = |number: i32| std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
     for number in &table.numbers[3..] {
         assert_eq!(link(number.fd), link(1));
@@ -93,7 +93,7 @@ fn strangers() {
     assert_eq!(room, number + 1);
     let image = lift(File::open("/dev/null").unwrap().into(), room).unwrap();
     assert!(image.as_raw_fd() >= room);
-    rebuild(&table, image.as_fd(), &Default::default()).unwrap();
+    rebuild(&table, room, image.as_fd(), &Default::default()).unwrap();
     // Above the room the restorer closes what is the helper's.
     let open: Vec<i32> = open_numbers().into_iter().filter(|number| (3..room).contains(number)).collect();
     assert_eq!(open, [number]);

@@ -28,12 +28,11 @@ pub struct Rebuilt {
     pub perf_data: Vec<Number>,
 }
 
-/// Makes the descriptors of this process those of `table`, 0 to 2 excepted. What else is open below
-/// `make_room(table)` is closed, so the caller has lifted its own descriptors, `image` among them.
-pub fn rebuild(table: &Descriptors, image: BorrowedFd<'_>, moves: &PortMoves) -> Result<Rebuilt, Failure> {
+/// Makes the descriptors of this process those of `table`, 0 to 2 excepted. What else is open below `room`, which
+/// `make_room(table)` said, is closed, so the caller has lifted its own descriptors, `image` among them.
+pub fn rebuild(table: &Descriptors, room: i32, image: BorrowedFd<'_>, moves: &PortMoves) -> Result<Rebuilt, Failure> {
     check(table)?;
     moves.check(table)?;
-    let room = room::make_room(table)?;
     assert!(image.as_raw_fd() >= room, "the image's own descriptor stands where the table goes");
     room::clear(room)?;
     let (made, lines) = make_all(table, image, moves, room)?;

@@ -2,9 +2,9 @@
 
 use crate::descriptors::sys;
 use crate::exit::{ExitCode, Failure};
+use crate::host::limits;
 use crate::image::manifest::Descriptors;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 /// What the helper itself has open at a time besides the table and the mapped files.
@@ -32,10 +32,10 @@ pub fn occupy_standard() -> Result<(), Failure> {
 
 /// Raises the limit of open files as HotSpot does, and returns the first number above the table.
 pub fn make_room(table: &Descriptors) -> Result<i32, Failure> {
-    occupy_standard()?;
     let room = table.numbers.iter().map(|number| number.fd).max().unwrap_or(0).max(2) + 1;
-    let limit = raise_limit().map_err(|error| {
-        Failure::new(ExitCode::HostResource, format!("cannot read the limit of open files: {}", error.desc()))
+    let limit = limits::raise_open_files().map_err(|error| {
+        let message = format!("the limit of open files cannot be raised: {error}; look at ulimit -n");
+        Failure::new(ExitCode::HostResource, message)
     })?;
     let needed = room as u64 + table.descriptions.len() as u64 + HELPER_NEEDS;
     if limit < needed {
@@ -46,14 +46,6 @@ pub fn make_room(table: &Descriptors) -> Result<i32, Failure> {
         return Err(Failure::new(ExitCode::HostResource, message));
     }
     Ok(room)
-}
-
-fn raise_limit() -> Result<u64, Errno> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
-        return Ok(hard);
-    }
-    Ok(soft)
 }
 
 /// Moves a descriptor of the helper's out of the way.
