@@ -1,5 +1,6 @@
 //! The agent's options: `key=value`, separated by commas; `\,` stands for a comma, `\\` for a backslash.
 
+use hotfork_abi::options;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -154,17 +155,9 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 fn split(text: &str) -> Vec<String> {
-    let mut items = vec![String::new()];
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            ',' => items.push(String::new()),
-            '\\' => items.last_mut().into_iter().for_each(|item| item.extend(characters.next())),
-            _ => items.last_mut().into_iter().for_each(|item| item.push(character)),
-        }
-    }
-    items.retain(|item| !item.is_empty());
-    items
+    let items = options::items(text.as_bytes()).filter(|item| !item.is_empty());
+    // Escapes are ASCII: what is left of text is text.
+    items.map(|item| String::from_utf8_lossy(&options::unescaped(item).collect::<Vec<_>>()).into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::cli::CaptureOptions;
 use crate::exit::{ExitCode, Failure};
+use hotfork_abi::options;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -40,12 +41,7 @@ impl OptionList {
         }
         self.0.extend_from_slice(key.as_bytes());
         self.0.push(b'=');
-        for &byte in value.as_ref().as_bytes() {
-            if matches!(byte, b',' | b'\\') {
-                self.0.push(b'\\');
-            }
-            self.0.push(byte);
-        }
+        self.0.extend(options::escaped(value.as_ref().as_bytes()));
     }
 
     pub fn add_capture(&mut self, options: &CaptureOptions, exit: bool) {
@@ -79,17 +75,8 @@ pub fn is_own_agent(word: &[u8]) -> bool {
 /// An option of Hotfork's agent in a word of a command line.
 pub fn option(word: &[u8], key: &str) -> Option<OsString> {
     let (_, list) = word.split_at(word.iter().position(|&byte| byte == b'=')? + 1);
-    let mut items = vec![Vec::new()];
-    let mut bytes = list.iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b',' => items.push(Vec::new()),
-            b'\\' => items.last_mut()?.extend(bytes.next()),
-            _ => items.last_mut()?.push(byte),
-        }
-    }
-    let value = |item: Vec<u8>| Some(item.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.to_vec());
-    is_own_agent(word).then(|| items.into_iter().find_map(value)).flatten().map(OsString::from_vec)
+    let value = options::items(list).find_map(|item| item.strip_prefix(key.as_bytes())?.strip_prefix(b"="))?;
+    is_own_agent(word).then(|| OsString::from_vec(options::unescaped(value).collect()))
 }
 
 /// A variable's options without Hotfork's agent; unchanged where it does not name it.
