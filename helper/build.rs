@@ -32,6 +32,7 @@ fn main() {
             "-Clinker-flavor=ld.lld",
             "-Clinker=rust-lld",
             "-Clink-arg=--no-dynamic-linker",
+            "-Clink-self-contained=no",
         ],
     );
     let blob = flat_code(&std::fs::read(&elf).expect("the compiler wrote the blob"));

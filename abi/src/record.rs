@@ -37,6 +37,8 @@ pub const FLAG_HELD: u32 = 1;
 pub const FLAG_LEADER: u32 = 2;
 /// The agent's own thread: it has no signal frame.
 pub const FLAG_CAPTURER: u32 = 4;
+/// Has nothing to do in an instance but to end: kept until the application has run for a while (last release).
+pub const FLAG_ENDS: u32 = 8;
 
 crate::plain_struct! {
     /// One thread of the captured JVM.

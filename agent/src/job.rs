@@ -4,6 +4,7 @@ use crate::capture::{self, CaptureError, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
+use hotfork_frozen::instance::last_release;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub struct Job {
     pub delay: Option<Duration>,
 }
 
+/// What an instance's application has for itself before threads end that are of no more use.
+const FIRST_MOMENTS: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
 
@@ -67,7 +70,11 @@ fn attempt_once(jvm: &Jvm, job: &Job) -> Result<(), CaptureError> {
     BUSY.store(false, SeqCst);
     PENDING.store(false, SeqCst);
     match outcome? {
-        Outcome::Instance => {}
+        Outcome::Instance => {
+            // This thread's own end is as expensive.
+            std::thread::sleep(FIRST_MOMENTS);
+            last_release();
+        }
         Outcome::Saved { image, size, stopped, saving } => {
             if !job.options.quiet && job.options.control.is_none() {
                 report::line(&format!(

@@ -14,7 +14,8 @@ use crate::{Errno, hotspot};
 use core::sync::atomic::Ordering::SeqCst;
 use hotfork_abi::Plain;
 use hotfork_abi::record::{
-    FLAG_CAPTURER, FLAG_HELD, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED, ThreadSlot,
+    FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED,
+    ThreadSlot,
 };
 use linux_raw_sys::general as nr;
 
@@ -250,11 +251,12 @@ fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeErro
             let Some(thread) = hotspot::thread_of((*slot).fs_base) else { continue };
             (*slot).os_thread_id = hotspot::os_thread_id(thread);
             let of_the_application = request.suspended.binary_search(&thread).is_ok() && hotspot::in_native(thread);
+            let ends = (*slot).name == *ATTACH_LISTENER;
             if (*slot).ucontext != 0
-                && (of_the_application || (*slot).name == *ATTACH_LISTENER)
+                && (of_the_application || ends)
                 && Frame::new((*slot).ucontext).interrupted_call().is_some_and(waits_for_others)
             {
-                (*slot).flags |= FLAG_HELD;
+                (*slot).flags |= if ends { FLAG_ENDS } else { FLAG_HELD };
             }
         }
     }

@@ -13,14 +13,16 @@ use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::Plain;
-use hotfork_abi::record::{FLAG_CAPTURER, FLAG_HELD, STATE_PARKED, ThreadSlot};
+use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, STATE_PARKED, ThreadSlot};
 use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_SET_NAME;
 
-/// Two releases: first the JVM's own threads, then those of the application that were held back.
+/// Three releases: first the JVM's own threads, then those of the application that were held back, at last those that
+/// will only end.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 static SECOND: AtomicU32 = AtomicU32::new(0);
+static LAST: AtomicU32 = AtomicU32::new(0);
 /// Threads of this instance that exist and stand in their handlers.
 static REVIVED: AtomicU32 = AtomicU32::new(0);
 /// Which instance this is: a captured instance restores as the next one.
@@ -37,6 +39,9 @@ const RSEQ_LENGTH: u64 = 32;
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED`
 const RSEQ_FAILED: u32 = -2i32 as u32;
 const SIGNALS: i32 = 64;
+/// What the JVM's own threads wait for at least, in nanoseconds: HotSpot deflates monitors once in a minute, so an old
+/// image's Monitor Deflation Thread has 6 ms of work when its quarter of a second is over, and so have others.
+const QUIET: u64 = 50_000_000;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 
@@ -174,7 +179,8 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
             *((*slot).os_thread_id as *mut i32) = gettid().unwrap_or(0) as i32;
         }
         if (*slot).ucontext != 0 {
-            keep_waiting(Frame::new((*slot).ucontext));
+            let least = if (*slot).flags & FLAG_HELD == 0 { QUIET } else { 0 };
+            keep_waiting(Frame::new((*slot).ucontext), least);
         }
     }
     REVIVED.fetch_add(1, SeqCst);
@@ -182,22 +188,23 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
 }
 
 /// A timed wait keeps what it had left. Otherwise all deadlines of an old image have passed, and every waiting
-/// thread wakes at once and takes the processors from the one that has something to do.
+/// thread wakes at once and takes the processors from the one that has something to do. `least` nanoseconds from now
+/// it lasts in any case.
 ///
 /// # Safety
 /// `frame` is the calling thread's signal frame.
-unsafe fn keep_waiting(frame: Frame) {
+unsafe fn keep_waiting(frame: Frame, least: u64) {
     const SECOND: u64 = 1_000_000_000;
     let Some(deadline) = frame.futex_deadline() else { return };
     // SAFETY: the record was filled before the image was written.
     let captured = unsafe { (*RECORD.get()).clocks.monotonic };
-    let gap = monotonic().saturating_sub(captured);
+    let now = monotonic();
     // SAFETY: the interrupted call's timespec, on this thread's own stack or in memory of its caller, who waits.
     unsafe {
         let time = deadline as *mut [u64; 2];
-        let nanoseconds = (*time)[1].wrapping_add(gap % SECOND);
-        (*time)[0] = (*time)[0].wrapping_add(gap / SECOND).wrapping_add(nanoseconds / SECOND);
-        (*time)[1] = nanoseconds % SECOND;
+        let until = (*time)[0].saturating_mul(SECOND).saturating_add((*time)[1]);
+        let until = until.saturating_add(now.saturating_sub(captured)).max(now.saturating_add(least));
+        *time = [until / SECOND, until % SECOND];
     }
 }
 
@@ -228,7 +235,11 @@ pub fn epoch() -> u32 {
 pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     // SAFETY: the slot is the calling thread's own, its flags were set before the fork.
     let flags = unsafe { (*slot).flags };
-    let word = if flags & FLAG_HELD != 0 { &SECOND } else { &FIRST };
+    let word = match flags & (FLAG_HELD | FLAG_ENDS) {
+        0 => &FIRST,
+        FLAG_HELD => &SECOND,
+        _ => &LAST,
+    };
     let epoch = EPOCH.load(SeqCst);
     if flags & FLAG_CAPTURER != 0 {
         return;
@@ -260,6 +271,12 @@ pub(crate) fn first_release(count: u32) {
 pub fn second_release() {
     SECOND.store(EPOCH.load(SeqCst), SeqCst);
     futex_wake_all(&SECOND, false);
+}
+
+/// Lets the threads go that end in an instance. Their ends take a hundred page faults and the lock of the address space.
+pub fn last_release() {
+    LAST.store(EPOCH.load(SeqCst), SeqCst);
+    futex_wake_all(&LAST, false);
 }
 
 /// Writes the current time into the instance's times.

@@ -19,21 +19,20 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads the command line of this process. For `restore`, whose start counts in microseconds, only that verb's
+    /// Reads a command line, the program's name first. For `restore`, whose start counts in microseconds, only that verb's
     /// options are made known to clap; whatever is wrong with them is told by the whole.
-    pub fn read() -> Result<Self, clap::Error> {
-        let mut arguments = std::env::args_os().skip(1);
-        if arguments.next().is_some_and(|verb| verb == "restore")
-            && let Some(restore) = RestoreArgs::read(arguments)
+    pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        if arguments.get(1).is_some_and(|verb| verb == "restore")
+            && let Some(restore) = RestoreArgs::read(&arguments[2..])
         {
             return Ok(Self { verb: Verb::Restore(restore) });
         }
-        Self::try_parse()
+        Self::try_parse_from(arguments)
     }
 }
 
 impl RestoreArgs {
-    fn read(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+    fn read(arguments: &[OsString]) -> Option<Self> {
         let command = Command::new("restore").no_binary_name(true).disable_help_flag(true);
         let mut matches = Self::augment_args(command).try_get_matches_from(arguments).ok()?;
         Self::from_arg_matches_mut(&mut matches).ok()

@@ -2,7 +2,8 @@
 //!
 //! # Safety contract of this file
 //! `main` is C's: Rust's own start-up reads /proc/self/maps and makes a signal stack, which a restore pays for and
-//! nothing here needs. What else it does, `main` does itself: SIGPIPE is ignored, descriptors 0 to 2 are open.
+//! nothing here needs. What else it does, `main` does itself: it reads its arguments (musl would not tell Rust of them),
+//! ignores SIGPIPE and opens descriptors 0 to 2.
 #![no_main]
 #![allow(unsafe_code)]
 
@@ -10,21 +11,29 @@ use hotfork_helper::cli::Cli;
 use hotfork_helper::exit::ExitCode;
 use hotfork_helper::restore::start::Start;
 use hotfork_helper::{descriptors, say, verbs};
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 
 /// # Safety
 /// Called by libc's start-up code, once.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    let arguments: Vec<OsString> = (0..count as usize)
+        .map(|index| {
+            // SAFETY: libc passes `count` strings, which live as long as the process.
+            let argument = unsafe { CStr::from_ptr(*arguments.add(index)) };
+            OsStr::from_bytes(argument.to_bytes()).to_owned()
+        })
+        .collect();
     // First of all: what becomes a JVM must not die of a signal that the JVM would have handled.
-    let start = Start::now(std::env::args_os().nth(1).is_some_and(|verb| verb == "restore" || verb == "run"));
+    let start = Start::now(arguments.get(1).is_some_and(|verb| verb == "restore" || verb == "run"));
     // SAFETY: no other thread, and no handler that this replaces.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     if let Err(failure) = descriptors::occupy_standard() {
         say::line(&failure.message);
         return failure.code as c_int;
     }
-    let status = match Cli::read() {
+    let status = match Cli::read(arguments) {
         Ok(cli) => match verbs::run(cli.verb, start) {
             Ok(status) => status,
             Err(failure) => {

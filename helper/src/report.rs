@@ -70,7 +70,8 @@ impl Report {
 
 fn write_new(path: &Path, report: &Report) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    serde_json::to_writer_pretty(&mut file, report)?;
+    let text = serde_json::to_string_pretty(report).map_err(io::Error::other)?;
+    file.write_all(text.as_bytes())?;
     file.write_all(b"\n")
 }
 

@@ -62,7 +62,7 @@ fn damaged_images() {
     damaged("digest", |path| tiny::flip(path, 20), 110, "do not have the digest that was written");
     damaged("table", |path| tiny::flip(path, operations_offset() + 3), 110, "do not have the digest");
     damaged("manifest", |path| tiny::flip(path, operations_offset() + 400), 110, "do not have the digest");
-    damaged("version", |path| tiny::flip(path, 8), 111, "has format 0, this hotfork reads format 1; take it again");
+    damaged("version", |path| tiny::flip(path, 8), 111, "has format 3, this hotfork reads format 2; take it again");
     damaged("interface", |path| tiny::flip(path, 12), 111, "was written by another build of hotfork");
 }
 

@@ -47,6 +47,17 @@ fn verifies_pages_when_asked() {
 }
 
 #[test]
+fn within_one_boot_the_cpu_is_not_asked_again() {
+    let scratch = Scratch::new("boot");
+    let mut tiny = Tiny::new();
+    tiny.manifest.cpu.xcr0 ^= 4;
+    assert_eq!(restore(&scratch.image(&tiny.bytes())).status.code(), Some(111), "an image of another boot");
+    tiny.manifest.taken.boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().into();
+    let output = restore(&scratch.image(&tiny.bytes()));
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+}
+
+#[test]
 fn performance_memory_becomes_a_file_of_the_new_pid() {
     let scratch = Scratch::new("perf");
     let directory = scratch.0.join("hsperfdata_me");

@@ -30,6 +30,11 @@ pub fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
+/// A number that this boot of the kernel alone has; empty where it is not told (gVisor).
+pub fn boot_id() -> String {
+    read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
 /// vm.max_map_count; where it cannot be read (gVisor), the kernel's default.
 pub fn max_map_count() -> u64 {
     read_small("/proc/sys/vm/max_map_count").ok().and_then(|text| text.parse().ok()).unwrap_or(65530)

@@ -14,7 +14,7 @@ use hotfork_abi::plain_struct;
 
 pub const MAGIC: [u8; 8] = *b"HOTFORK\0";
 /// One integer; another version says "take it again".
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Large folios want file offsets that are aligned well.
 pub const PAGES_START: u64 = 64 * 1024;
 pub const CHUNK: u64 = 1024 * 1024;
@@ -23,12 +23,15 @@ pub const CHUNK: u64 = 1024 * 1024;
 pub const MAX_OPERATIONS: u64 = 1 << 20;
 pub const MAX_MANIFEST: u64 = 64 << 20;
 
+/// XXH3, 128 bits.
+pub type TableDigest = [u8; 16];
+
 plain_struct! {
     pub struct Header {
         pub magic: [u8; 8],
         pub format_version: u32,
         pub abi_version: u32,
-        pub digest: [u8; 32],
+        pub digest: TableDigest,
         pub file_length: u64,
         pub pages_offset: u64,
         pub pages_length: u64,

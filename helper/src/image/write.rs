@@ -55,7 +55,7 @@ pub fn finish(
             magic: MAGIC,
             format_version: FORMAT_VERSION,
             abi_version: ABI_VERSION,
-            digest: [0; 32],
+            digest: [0; 16],
             file_length: pages_end + tail.len() as u64,
             pages_offset: PAGES_START,
             pages_length,

@@ -3,9 +3,10 @@
 use super::refusal::Refusal;
 use crate::image::checksum;
 use crate::image::manifest::MappedFile;
-use object::read::elf::{ElfFile64, FileHeader, NoteIterator, SectionHeader};
+use object::elf::FileHeader64;
+use object::read::elf::{FileHeader, ProgramHeader};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 
 /// Opens one file and compares it: equal size and whole-second mtime will do; where the mtime
 /// differs (container layers, a reinstall of the same package) the contents decide.
@@ -51,19 +52,29 @@ pub fn open(expected: &MappedFile) -> Result<File, Refusal> {
     }
 }
 
-/// The GNU build-id of an ELF file in hexadecimal; `None` for other files and files without one.
+/// How much of a file is looked at: linkers put its notes right behind the program headers.
+const HEAD: usize = 64 << 10;
+
+/// The GNU build-id of an ELF file in hexadecimal; `None` for other files and files without one in their first 64 KB.
 pub fn build_id(file: &File) -> std::io::Result<Option<String>> {
-    let cache = object::ReadCache::new(file.try_clone()?);
-    Ok(build_id_of(&cache))
+    let mut head = vec![0; HEAD];
+    let mut length = 0;
+    while length < HEAD {
+        match file.read_at(&mut head[length..], length as u64) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(build_id_of(&head[..length]))
 }
 
-fn build_id_of<'data>(data: impl object::ReadRef<'data>) -> Option<String> {
-    let elf = ElfFile64::<object::Endianness, _>::parse(data).ok()?;
-    let header = elf.elf_header();
+fn build_id_of(data: &[u8]) -> Option<String> {
+    let header = FileHeader64::<object::Endianness>::parse(data).ok()?;
     let endian = header.endian().ok()?;
-    let sections = elf.elf_section_table();
-    sections.iter().find_map(|section| {
-        let mut notes: NoteIterator<'data, _> = section.notes(endian, data).ok()??;
+    header.program_headers(endian, data).ok()?.iter().find_map(|segment| {
+        let mut notes = segment.notes(endian, data).ok()??;
         while let Some(note) = notes.next().ok()? {
             if note.name() == object::elf::ELF_NOTE_GNU && note.n_type(endian) == object::elf::NT_GNU_BUILD_ID {
                 return Some(note.desc().iter().map(|byte| format!("{byte:02x}")).collect());

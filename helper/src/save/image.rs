@@ -240,7 +240,7 @@ fn manifest(
             uid: facts.uid,
             clocks: record.clocks.into(),
             // Missing in some sandboxes; it only tells whether the clocks are of one boot.
-            boot_id: host::kernel::read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            boot_id: host::kernel::boot_id(),
             stopped: facts.stopped,
         },
         threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),
