@@ -46,6 +46,7 @@ pub struct Plan {
     pub captures: usize,
     pub live_rounds: usize,
     pub pairs: usize,
+    pub runs_of_pair: usize,
 }
 
 impl Plan {
@@ -62,12 +63,25 @@ impl Plan {
                     captures: 5,
                     live_rounds: 3,
                     pairs: 5,
+                    runs_of_pair: 1,
                 },
             )
         } else {
             let collectors = &[Collector::G1, Collector::Serial];
             let warm_up = Duration::from_secs(15);
-            (10, Self { rounds: 0, collectors, warm_up, instances: 8, captures: 20, live_rounds: 10, pairs: 30 })
+            (
+                10,
+                Self {
+                    rounds: 0,
+                    collectors,
+                    warm_up,
+                    instances: 8,
+                    captures: 20,
+                    live_rounds: 10,
+                    pairs: 30,
+                    runs_of_pair: 8,
+                },
+            )
         };
         Self { rounds: args.rounds.unwrap_or(rounds) as usize, ..plan }
     }

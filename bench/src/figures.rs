@@ -139,11 +139,11 @@ fn live_objects(live: &LiveObjects) -> Option<Figure> {
 }
 
 fn idle_agent(idle: &IdleAgent, what: &str, pairs: &[Pair]) -> Option<Figure> {
-    let numbers: Vec<(f64, f64)> = pairs.iter().map(|pair| (pair.with_agent as f64, pair.without as f64)).collect();
+    let numbers: Vec<(f64, f64)> = pairs.iter().map(Pair::sums).collect();
     let ratio = ratio(&numbers)?;
     let percent = |ratio: f64| (ratio - 1.0) * 100.0;
     Some(Figure {
-        what: format!("{what}, {} pairs", pairs.len()),
+        what: format!("{what}, {} pairs of {} runs", pairs.len(), pairs.first()?.without.len()),
         setting: format!("JDK {}, {}", idle.jdk, idle.collector),
         measured: format!(
             "{:+.1} % (95 % interval {:+.1} to {:+.1} %)",
@@ -165,7 +165,10 @@ mod tests {
     use super::*;
 
     fn idle(pairs: &[(u64, u64)]) -> Figure {
-        let pairs: Vec<Pair> = pairs.iter().map(|&(with_agent, without)| Pair { with_agent, without }).collect();
+        let pairs: Vec<Pair> = pairs
+            .iter()
+            .map(|&(with_agent, without)| Pair { with_agent: vec![with_agent], without: vec![without] })
+            .collect();
         let idle = IdleAgent { jdk: "21".into(), collector: "G1", start: Vec::new(), fixed_load: Vec::new() };
         idle_agent(&idle, "CPU", &pairs).unwrap()
     }

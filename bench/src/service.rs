@@ -17,7 +17,7 @@ const CLIENTS: usize = 4;
 /// How long the compilers are watched to say how busy they are; also how often progress is shown.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Compilers that use less than this part of a CPU are done with what matters.
-const IDLE_SHARE: f64 = 0.05;
+const IDLE_SHARE: f64 = 0.02;
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]

@@ -20,11 +20,18 @@ pub struct IdleAgent {
     pub fixed_load: Vec<Pair>,
 }
 
-/// CPU time, user and system, in nanoseconds.
-#[derive(Serialize)]
+/// CPU time, user and system, in nanoseconds, of some runs with and as many without, which took turns. One run differs
+/// from the next by a tenth, on a machine that others use too.
+#[derive(Default, Serialize)]
 pub struct Pair {
-    pub with_agent: u64,
-    pub without: u64,
+    pub with_agent: Vec<u64>,
+    pub without: Vec<u64>,
+}
+
+impl Pair {
+    pub fn sums(&self) -> (f64, f64) {
+        (self.with_agent.iter().sum::<u64>() as f64, self.without.iter().sum::<u64>() as f64)
+    }
 }
 
 pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<IdleAgent> {
@@ -37,21 +44,24 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<IdleAgent> {
     start_cpu(bench, jdk, collector, true)?;
     for number in 0..bench.plan.pairs {
         bench.progress.show(&format!("pair {} of {}", number + 1, bench.plan.pairs));
-        let agent_first = number % 2 == 0;
-        start.push(pair(agent_first, |with_agent| start_cpu(bench, jdk, collector, with_agent))?);
-        fixed_load.push(pair(agent_first, |with_agent| fixed_load_cpu(bench, jdk, collector, with_agent))?);
+        start.push(pair(bench.plan.runs_of_pair, |with_agent| start_cpu(bench, jdk, collector, with_agent))?);
+        fixed_load.push(pair(bench.plan.runs_of_pair, |with_agent| fixed_load_cpu(bench, jdk, collector, with_agent))?);
     }
     bench.progress.clear();
     Ok(IdleAgent { jdk: jdk.version.clone(), collector: collector.name(), start, fixed_load })
 }
 
-fn pair(agent_first: bool, mut measure: impl FnMut(bool) -> Outcome<u64>) -> Outcome<Pair> {
-    if agent_first {
-        let with_agent = measure(true)?;
-        return Ok(Pair { with_agent, without: measure(false)? });
+/// Turn by turn, and who begins alternates too.
+fn pair(runs: usize, mut measure: impl FnMut(bool) -> Outcome<u64>) -> Outcome<Pair> {
+    let mut pair = Pair::default();
+    for run in 0..runs {
+        let agent_first = run % 2 == 0;
+        for with_agent in [agent_first, !agent_first] {
+            let cpu = measure(with_agent)?;
+            if with_agent { &mut pair.with_agent } else { &mut pair.without }.push(cpu);
+        }
     }
-    let without = measure(false)?;
-    Ok(Pair { with_agent: measure(true)?, without })
+    Ok(pair)
 }
 
 /// The HTTP service from exec until it listens.

@@ -89,18 +89,23 @@ fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
 fn round(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Round> {
     let jar = setting.sample.jar()?;
     let jdk = setting.jdk.files()?;
-    page_cache::read(
-        jdk.iter().chain([&jar, &image.path, &bench.product.hotfork, &bench.product.agent]).map(PathBuf::as_path),
-    )?;
+    // Before each of the two: a normal start takes so long that the kernel may drop what nobody reads meanwhile.
+    let read_files = || {
+        page_cache::read(
+            jdk.iter().chain([&jar, &image.path, &bench.product.hotfork, &bench.product.agent]).map(PathBuf::as_path),
+        )
+    };
     let sample = setting.sample;
 
     let ask = |start: &dyn Fn() -> Outcome<Process>| {
         service::first_response(sample, start, image.port, FURTHER_REQUESTS, Some(&image.body))
     };
+    read_files()?;
     let (process, normal) = ask(&|| setting.start(image.port, &bench.work))?;
     process.kill()?;
 
     let times = bench.work.join("times.json");
+    read_files()?;
     let (mut process, restore) = ask(&|| restore(bench, setting, image, None))?;
     let (spawned, stages) = (process.spawned, Times::of(&mut process, &times)?);
     process.kill()?;

@@ -9,7 +9,7 @@ import java.util.Random;
 
 /** The same work each time: sorting, hashing, text, allocation, exceptions. */
 public final class FixedLoad {
-    private static final int ROUNDS = 60;
+    private static final int ROUNDS = 20;
     private static final int ENTRIES = 20_000;
 
     private FixedLoad() {}
