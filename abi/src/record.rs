@@ -37,7 +37,8 @@ pub const FLAG_HELD: u32 = 1;
 pub const FLAG_LEADER: u32 = 2;
 /// The agent's own thread: it has no signal frame.
 pub const FLAG_CAPTURER: u32 = 4;
-/// Has nothing to do in an instance but to end: kept until the application has run for a while (last release).
+/// Has nothing to do in an instance but to end, which takes a hundred page faults and the lock of the address space: kept
+/// until the application has run for a while.
 pub const FLAG_ENDS: u32 = 8;
 
 crate::plain_struct! {

@@ -4,7 +4,7 @@ use crate::capture::{self, CaptureError, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
-use hotfork_frozen::instance::last_release;
+use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Job {
     pub delay: Option<Duration>,
 }
 
-/// What an instance's application has for itself before threads end that are of no more use.
+/// What an instance's application has for itself before this thread ends, which takes a hundred page faults.
 const FIRST_MOMENTS: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
@@ -26,7 +26,16 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 
 pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
     PENDING.store(job.delay.is_some(), SeqCst);
-    jvm.spawn("Hotfork", Box::new(move |jvm| run(jvm, &job)))
+    jvm.spawn(
+        "Hotfork",
+        Box::new(move |jvm| {
+            let before = epoch();
+            run(jvm, &job);
+            if epoch() != before {
+                std::thread::sleep(FIRST_MOMENTS);
+            }
+        }),
+    )
 }
 
 pub fn run(jvm: &Jvm, job: &Job) {
@@ -70,11 +79,7 @@ fn attempt_once(jvm: &Jvm, job: &Job) -> Result<(), CaptureError> {
     BUSY.store(false, SeqCst);
     PENDING.store(false, SeqCst);
     match outcome? {
-        Outcome::Instance => {
-            // This thread's own end is as expensive.
-            std::thread::sleep(FIRST_MOMENTS);
-            last_release();
-        }
+        Outcome::Instance => {}
         Outcome::Saved { image, size, stopped, saving } => {
             if !job.options.quiet && job.options.control.is_none() {
                 report::line(&format!(

@@ -18,11 +18,9 @@ use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_SET_NAME;
 
-/// Three releases: first the JVM's own threads, then those of the application that were held back, at last those that
-/// will only end.
+/// Two releases: first the JVM's own threads, then those of the application that were held back.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 static SECOND: AtomicU32 = AtomicU32::new(0);
-static LAST: AtomicU32 = AtomicU32::new(0);
 /// Threads of this instance that exist and stand in their handlers.
 static REVIVED: AtomicU32 = AtomicU32::new(0);
 /// Which instance this is: a captured instance restores as the next one.
@@ -39,7 +37,7 @@ const RSEQ_LENGTH: u64 = 32;
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED`
 const RSEQ_FAILED: u32 = -2i32 as u32;
 const SIGNALS: i32 = 64;
-/// What the JVM's own threads wait for at least, in nanoseconds: HotSpot deflates monitors once in a minute, so an old
+/// What the JVM's own threads leave to the application at first, in nanoseconds. Their waits last so long at least: HotSpot deflates monitors once in a minute, so an old
 /// image's Monitor Deflation Thread has 6 ms of work when its quarter of a second is over, and so have others.
 const QUIET: u64 = 50_000_000;
 const SIG_DFL: u64 = 0;
@@ -235,21 +233,28 @@ pub fn epoch() -> u32 {
 pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     // SAFETY: the slot is the calling thread's own, its flags were set before the fork.
     let flags = unsafe { (*slot).flags };
-    let word = match flags & (FLAG_HELD | FLAG_ENDS) {
-        0 => &FIRST,
-        FLAG_HELD => &SECOND,
-        _ => &LAST,
-    };
+    let word = if flags & (FLAG_HELD | FLAG_ENDS) != 0 { &SECOND } else { &FIRST };
     let epoch = EPOCH.load(SeqCst);
     if flags & FLAG_CAPTURER != 0 {
         return;
     }
+    wait_until(word, epoch, u64::MAX / 2);
+    if flags & FLAG_ENDS != 0 {
+        // Nothing wakes it: the count changes with the next restore only.
+        wait_until(&EPOCH, epoch.wrapping_add(1), QUIET);
+    }
+}
+
+/// Waits until the word has the value, or for so many nanoseconds.
+fn wait_until(word: &AtomicU32, value: u32, nanoseconds: u64) {
+    let end = monotonic().saturating_add(nanoseconds);
     loop {
         let seen = word.load(SeqCst);
-        if seen == epoch {
+        let now = monotonic();
+        if seen == value || now >= end {
             return;
         }
-        futex_wait(word, seen, u64::MAX / 2, false);
+        futex_wait(word, seen, end - now, false);
     }
 }
 
@@ -271,12 +276,6 @@ pub(crate) fn first_release(count: u32) {
 pub fn second_release() {
     SECOND.store(EPOCH.load(SeqCst), SeqCst);
     futex_wake_all(&SECOND, false);
-}
-
-/// Lets the threads go that end in an instance. Their ends take a hundred page faults and the lock of the address space.
-pub fn last_release() {
-    LAST.store(EPOCH.load(SeqCst), SeqCst);
-    futex_wake_all(&LAST, false);
 }
 
 /// Writes the current time into the instance's times.
