@@ -10,9 +10,9 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::sample::{HTTP, SPRING};
 use crate::service::Setting;
-use crate::{figures, report};
+use crate::{figures, plots, report};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub struct BenchArgs {
     /// Where every single round is written
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     json: PathBuf,
-    /// Write the tables into this file, between its two `tables` comments
+    /// Write the tables into this file, between its two `tables` comments, and the plots beside it
     #[arg(long, value_name = "FILE")]
     docs: Option<PathBuf>,
     /// An empty directory for images and logs
@@ -120,7 +120,10 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
     report.write_json(&args.json)?;
     eprintln!("every round: {}", args.json.display());
     match &args.docs {
-        Some(docs) => report::write_docs(docs, &tables),
+        Some(docs) => {
+            report::write_docs(docs, &tables)?;
+            plots::draw(&report.json()?, docs.parent().unwrap_or(Path::new(".")))
+        }
         None => Ok(()),
     }
 }

@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod measure;
 mod page_cache;
+mod plots;
 mod ports;
 mod proc;
 mod process;
@@ -43,12 +44,15 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// The same comparison for both samples on every JDK, and the figures of the project
     Bench(bench::BenchArgs),
+    /// Draw the plots of docs/benchmarks.md from the rounds that `bench --json` has kept
+    Plot(plots::PlotArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Demo(args) => demo::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Plot(args) => plots::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

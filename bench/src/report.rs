@@ -62,6 +62,10 @@ impl Report {
         text
     }
 
+    pub fn json(&self) -> Outcome<serde_json::Value> {
+        serde_json::to_value(self).during("write the results as JSON")
+    }
+
     pub fn write_json(&self, path: &Path) -> Outcome<()> {
         let text = serde_json::to_string_pretty(self).during("write the results as JSON")?;
         std::fs::write(path, text + "\n").during(format!("write {}", path.display()))
