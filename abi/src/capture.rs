@@ -45,6 +45,8 @@ crate::plain_struct! {
         pub image: Text<4096>,
         /// Absolute path of the agent library, as mapped.
         pub agent: Text<4096>,
+        /// Why now, in words.
+        pub occasion: Text<128>,
         /// Descriptors of the agent's own that are not part of the application, -1 where unused.
         pub own_descriptors: [i32; 8],
     }

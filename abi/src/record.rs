@@ -100,6 +100,22 @@ crate::plain_struct! {
 }
 
 crate::plain_struct! {
+    /// Where HotSpot keeps the bounds of what its heap holds: addresses in the captured JVM, 0 where there is none.
+    pub struct HeapLayout {
+        /// A byte that is not 0 while a stop-the-world collection runs.
+        pub collecting: u64,
+        /// A word with the address of the array of pointers to regions, and one with its length.
+        pub regions: u64,
+        pub region_count: u64,
+        /// The spaces of a collector without regions.
+        pub spaces: [u64; 4],
+        /// Offsets in a space or region: the words with its first free address and with its end.
+        pub top: u64,
+        pub end: u64,
+    }
+}
+
+crate::plain_struct! {
     pub struct CaptureRecord {
         pub magic: u64,
         pub abi_version: u32,
@@ -120,6 +136,7 @@ crate::plain_struct! {
         pub rseq_size: u64,
         pub clocks: Clocks,
         pub perf: PerfMemory,
+        pub heap: HeapLayout,
         pub range_count: u64,
         pub ranges: [KnownRange; RANGES],
         /// `java.vm.name`, `java.vm.version`, `java.vm.vendor`, `java.home`

@@ -5,7 +5,7 @@
 //! `unsafe` takes over a descriptor that accept4(2) has just made.
 #![allow(unsafe_code)]
 
-use crate::job::{self, Job};
+use crate::job::{self, Job, Moment};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report;
@@ -66,7 +66,7 @@ fn serve(jvm: &Jvm, mut listener: OwnedFd, path: &Path, image: Option<&Path>) {
             match Options::parse(text) {
                 Ok(mut options) => {
                     options.image = options.image.or_else(|| image.map(Path::to_path_buf));
-                    job::run(jvm, &Job { options, delay: None });
+                    job::run(jvm, &Job { options, moment: Moment::Now });
                 }
                 Err(error) => report::line(&error.to_string()),
             }

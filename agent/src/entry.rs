@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::control;
-use crate::job::{self, Job};
+use crate::job::{self, Job, Moment};
 use crate::jvm::Jvm;
 use crate::options::{Options, Restore, When};
 use crate::report;
@@ -68,7 +68,7 @@ impl Agent for Hotfork {
             report::line("this JVM offers no JVMTI to an agent that is attached; it goes on without Hotfork");
             return jni::JNI_ERR;
         };
-        match job::start(&Jvm { ti, jni }, Job { options, delay: None }) {
+        match job::start(&Jvm { ti, jni }, Job { options, moment: Moment::Now }) {
             Ok(()) => jni::JNI_OK,
             Err(error) => {
                 report::line(&format!("nothing is captured: {error}"));
@@ -87,8 +87,15 @@ impl Agent for Hotfork {
                 report::line(&format!("{error}; the JVM goes on without it"));
             }
         }
-        let When::After(delay) = options.when else { return };
-        if let Err(error) = job::start(&jvm, Job { options, delay: Some(delay) }) {
+        let moment = match options.when {
+            When::Manual => return,
+            When::After(delay) => Moment::After(delay),
+            When::Ready => {
+                crate::ready::expect();
+                Moment::Ready { deadline: options.deadline }
+            }
+        };
+        if let Err(error) = job::start(&jvm, Job { options, moment }) {
             report::line(&format!("nothing will be captured: {error}"));
         }
     }
@@ -140,11 +147,19 @@ fn restore_instead(options: &Options) -> Result<(), String> {
         .map_err(|error| format!("cannot read /proc/self/cmdline ({error}): mount /proc, or use restore=never"))?;
     let mut run = Command::new(&helper);
     run.args(["run", "--image"]).arg(image).args(["--restore", options.restore.as_str()]);
-    if let When::After(delay) = options.when {
-        run.arg("--when").arg(format!("after={}ms", delay.as_millis()));
+    match options.when {
+        When::Manual => {}
+        When::After(delay) => drop(run.arg("--when").arg(format!("after={}ms", delay.as_millis()))),
+        When::Ready => drop(run.args(["--when", "ready"])),
+    }
+    if let Some(deadline) = options.deadline {
+        run.arg("--deadline").arg(format!("{}ms", deadline.as_millis()));
     }
     if options.quiet {
         run.arg("--quiet");
+    }
+    if !options.quiesce {
+        run.arg("--no-quiesce");
     }
     if options.exit {
         run.arg("--exit");

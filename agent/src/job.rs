@@ -4,14 +4,49 @@ use crate::capture::{self, CaptureError, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
+use crate::{ready, rest};
 use hotfork_frozen::instance::epoch;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 pub struct Job {
     pub options: Options,
-    /// Wait this long first; `None`: somebody asks for it now.
-    pub delay: Option<Duration>,
+    pub moment: Moment,
+}
+
+#[derive(Clone, Copy)]
+pub enum Moment {
+    /// Somebody asks for it now.
+    Now,
+    After(Duration),
+    /// When the application says so, or this long after the start.
+    Ready {
+        deadline: Option<Duration>,
+    },
+}
+
+impl Moment {
+    /// Waits for it. What the image says about why it was taken.
+    fn wait(self) -> String {
+        match self {
+            Self::Now => "asked for".into(),
+            Self::After(delay) => {
+                std::thread::sleep(delay);
+                format!("{delay:?} after the start")
+            }
+            Self::Ready { deadline } => match (ready::wait(deadline), deadline) {
+                (false, Some(deadline)) => format!("not ready at the deadline, {deadline:?} after the start"),
+                _ => "ready, said the application".into(),
+            },
+        }
+    }
+}
+
+impl Job {
+    /// Nobody will ask again.
+    fn is_promised(&self) -> bool {
+        !matches!(self.moment, Moment::Now)
+    }
 }
 
 /// What an instance's application has for itself before this thread ends, which takes a hundred page faults.
@@ -19,13 +54,18 @@ const FIRST_MOMENTS: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
 
-/// A capture is promised (`when=after`) and has not been made.
+/// A capture is promised (`when=after`, `when=ready`) and has not been made.
 static PENDING: AtomicBool = AtomicBool::new(false);
+/// Which instance it was promised for.
+static PROMISED_IN: AtomicU32 = AtomicU32::new(0);
 /// A capture is under way.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
 pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
-    PENDING.store(job.delay.is_some(), SeqCst);
+    if job.is_promised() {
+        PENDING.store(true, SeqCst);
+        PROMISED_IN.store(epoch(), SeqCst);
+    }
     jvm.spawn(
         "Hotfork",
         Box::new(move |jvm| {
@@ -39,12 +79,14 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
 }
 
 pub fn run(jvm: &Jvm, job: &Job) {
-    if let Some(delay) = job.delay {
-        std::thread::sleep(delay);
-    }
-    let attempts = if job.delay.is_some() { ATTEMPTS } else { 1 };
+    let (born, occasion) = (epoch(), job.moment.wait());
+    let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
     for attempt in 1..=attempts {
-        match attempt_once(jvm, job) {
+        // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.
+        if epoch() != born {
+            return;
+        }
+        match attempt_once(jvm, job, &occasion) {
             Ok(()) => return,
             Err(error) if job.options.control.is_some() => {
                 whoever_asked_is_told(job, &error);
@@ -57,7 +99,9 @@ pub fn run(jvm: &Jvm, job: &Job) {
             Err(error) => report::line(&format!("{error}; the JVM goes on, no image was made")),
         }
     }
-    PENDING.store(false, SeqCst);
+    if job.is_promised() {
+        PENDING.store(false, SeqCst);
+    }
 }
 
 /// Whoever asked by a socket hears why there, unless the conversation there has told already.
@@ -71,13 +115,19 @@ fn whoever_asked_is_told(job: &Job, error: &CaptureError) {
     }
 }
 
-fn attempt_once(jvm: &Jvm, job: &Job) -> Result<(), CaptureError> {
+fn attempt_once(jvm: &Jvm, job: &Job, occasion: &str) -> Result<(), CaptureError> {
     if BUSY.swap(true, SeqCst) {
         return Err(CaptureError::Busy);
     }
-    let outcome = capture::capture(jvm, &job.options);
+    let mut occasion = occasion.to_owned();
+    if job.options.quiesce && !rest::await_compilers() {
+        occasion += "; its compilers were still at work";
+    }
+    let outcome = capture::capture(jvm, &job.options, &occasion);
     BUSY.store(false, SeqCst);
-    PENDING.store(false, SeqCst);
+    if job.is_promised() {
+        PENDING.store(false, SeqCst);
+    }
     match outcome? {
         Outcome::Instance => {}
         Outcome::Saved { image, size, stopped, saving } => {
@@ -100,7 +150,7 @@ fn attempt_once(jvm: &Jvm, job: &Job) -> Result<(), CaptureError> {
 
 /// VMDeath: says so when an image was promised.
 pub fn the_jvm_ends() {
-    if PENDING.swap(false, SeqCst) {
+    if PENDING.swap(false, SeqCst) && PROMISED_IN.load(SeqCst) == epoch() {
         report::line("the JVM ended before the capture was due: no image was made");
     }
 }

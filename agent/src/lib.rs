@@ -4,6 +4,8 @@
 //!  options     what the user asked for          (-agentpath:…=key=value,…)
 //!  entry       the JVM's calls into the agent
 //!  job         the agent's thread: waits for its moment, captures, reports
+//!  ready       the application's own word, for when=ready
+//!  rest        what is awaited before a capture
 //!  capture     one capture: helper, suspension, freeze, fork, thaw
 //!  hotspot     where this JVM keeps things: vmStructs, thread-local storage, hsperfdata
 //!  renew       what a restored instance must know anew before application threads run
@@ -18,5 +20,7 @@ mod hotspot;
 mod job;
 mod jvm;
 mod options;
+mod ready;
 mod renew;
 mod report;
+mod rest;

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Options {
     pub image: Option<PathBuf>,
     pub when: When,
+    /// With `when=ready`: how long after VMInit to capture at the latest.
+    pub deadline: Option<Duration>,
     pub restore: Restore,
     /// Mode bits of the image, 0 for the default.
     pub mode: u32,
@@ -18,6 +20,8 @@ pub struct Options {
     pub max_stop: Duration,
     pub trust_owner: Option<u32>,
     pub quiet: bool,
+    /// Wait before a capture until the compilers are idle.
+    pub quiesce: bool,
     /// Halt the JVM once the image is in place.
     pub exit: bool,
     /// The process these options are for; others, such as children that inherit JAVA_TOOL_OPTIONS, ignore them.
@@ -30,6 +34,8 @@ pub enum When {
     Manual,
     /// This long after VMInit.
     After(Duration),
+    /// When the application says so (`dev.hotfork.Hotfork.ready()`).
+    Ready,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +60,7 @@ impl Default for Options {
         Self {
             image: None,
             when: When::Manual,
+            deadline: None,
             restore: Restore::Never,
             mode: 0,
             helper: None,
@@ -61,6 +68,7 @@ impl Default for Options {
             max_stop: Duration::from_millis(200),
             trust_owner: None,
             quiet: false,
+            quiesce: true,
             exit: false,
             pid: None,
         }
@@ -70,11 +78,13 @@ impl Default for Options {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error(
-        "unknown agent option \"{0}\": known are image, when, restore, mode, helper, control, max-stop, trust-owner, quiet, exit, pid"
+        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, quiesce, exit, pid"
     )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
     Malformed { key: String, value: String, expected: &'static str },
+    #[error("agent option deadline goes with when=ready only")]
+    NoDeadline,
 }
 
 impl Options {
@@ -83,6 +93,9 @@ impl Options {
         for item in split(text) {
             let (key, value) = item.split_once('=').unwrap_or((&item, ""));
             options.set(key, value)?;
+        }
+        if options.deadline.is_some() && options.when != When::Ready {
+            return Err(OptionError::NoDeadline);
         }
         Ok(options)
     }
@@ -95,8 +108,11 @@ impl Options {
             "helper" => self.helper = Some(path()?),
             "control" => self.control = Some(path()?),
             "when" => {
-                self.when =
-                    when(value).ok_or_else(|| malformed("it takes manual or after=DURATION, such as after=10s"))?
+                self.when = when(value)
+                    .ok_or_else(|| malformed("it takes manual, ready or after=DURATION, such as after=10s"))?
+            }
+            "deadline" => {
+                self.deadline = Some(duration(value).ok_or_else(|| malformed("it takes a duration such as 60s"))?)
             }
             "restore" => {
                 self.restore = match value {
@@ -120,6 +136,7 @@ impl Options {
             }
             "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
             "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            "quiesce" => self.quiesce = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             _ => return Err(OptionError::Unknown(key.into())),
         }
@@ -138,6 +155,7 @@ fn flag(value: &str) -> Option<bool> {
 fn when(value: &str) -> Option<When> {
     match value {
         "manual" => Some(When::Manual),
+        "ready" => Some(When::Ready),
         _ => duration(value.strip_prefix("after=")?).map(When::After),
     }
 }
@@ -167,15 +185,21 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let options = Options::parse(
-            "image=/a\\,b,when=after=2m,restore=auto,mode=0640,helper=/h,control=/c,max-stop=50ms,trust-owner=7,quiet,exit=true,pid=12",
+            "image=/a\\,b,when=after=2m,restore=auto,mode=0640,helper=/h,control=/c,max-stop=50ms,trust-owner=7,quiet,quiesce=false,exit=true,pid=12",
         )
         .unwrap();
         assert_eq!(options.image, Some("/a,b".into()));
         assert_eq!(options.when, When::After(Duration::from_secs(120)));
         assert_eq!(options.restore, Restore::Auto);
         assert_eq!(options.mode, 0o640);
-        assert_eq!(options.max_stop, Duration::from_millis(50));
+        assert_eq!((options.max_stop, options.quiesce), (Duration::from_millis(50), false));
         assert_eq!((options.trust_owner, options.quiet, options.exit, options.pid), (Some(7), true, true, Some(12)));
+    }
+
+    #[test]
+    fn a_deadline_goes_with_the_applications_word() {
+        let options = Options::parse("deadline=60s,when=ready").unwrap();
+        assert_eq!((options.when, options.deadline), (When::Ready, Some(Duration::from_secs(60))));
     }
 
     #[test]
@@ -186,7 +210,12 @@ mod tests {
     #[test]
     fn errors_name_option_and_remedy() {
         let text = |options| Options::parse(options).unwrap_err().to_string();
-        assert_eq!(text("when=soon"), "agent option when=soon: it takes manual or after=DURATION, such as after=10s");
+        assert_eq!(
+            text("when=soon"),
+            "agent option when=soon: it takes manual, ready or after=DURATION, such as after=10s"
+        );
+        assert_eq!(text("deadline=5"), "agent option deadline=5: it takes a duration such as 60s");
+        assert_eq!(text("deadline=5s"), "agent option deadline goes with when=ready only");
         assert!(text("colour=red").starts_with("unknown agent option \"colour\": known are image, when"));
         assert_eq!(text("mode=9"), "agent option mode=9: it takes an octal file mode such as 0640");
         assert_eq!(text("image="), "agent option image=: a path is missing");

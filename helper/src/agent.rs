@@ -51,6 +51,9 @@ impl OptionList {
         if let Some(limit) = options.max_stop {
             self.add("max-stop", milliseconds(limit));
         }
+        if options.no_quiesce {
+            self.add("quiesce", "false");
+        }
         for (key, _) in [("quiet", options.quiet), ("exit", exit)].into_iter().filter(|(_, set)| *set) {
             self.add(key, "true");
         }
@@ -126,9 +129,13 @@ mod tests {
     fn commas_and_backslashes_are_escaped() {
         let mut list = OptionList::default();
         list.add("image", "/a,b\\c");
-        let options = CaptureOptions { mode: Some(0o640), max_stop: Some(Duration::from_secs(1)), quiet: true };
+        let max_stop = Some(Duration::from_secs(1));
+        let options = CaptureOptions { mode: Some(0o640), max_stop, no_quiesce: true, quiet: true };
         list.add_capture(&options, true);
-        assert_eq!(list.into_os_string(), "image=/a\\,b\\\\c,mode=640,max-stop=1000ms,quiet=true,exit=true");
+        assert_eq!(
+            list.into_os_string(),
+            "image=/a\\,b\\\\c,mode=640,max-stop=1000ms,quiesce=false,quiet=true,exit=true"
+        );
     }
 
     #[test]

@@ -61,9 +61,13 @@ pub struct RunArgs {
     /// The image: restored if it is there and fits, written otherwise
     #[arg(long, value_name = "FILE")]
     pub image: PathBuf,
-    /// When to capture: `manual` (on `hotfork snapshot`) or `after=DURATION`, counted from VM start
+    /// When to capture: `manual` (on `hotfork snapshot`), `after=DURATION`, counted from VM start, or `ready` (when the
+    /// application calls dev.hotfork.Hotfork.ready())
     #[arg(long, value_name = "WHEN", default_value = "manual", value_parser = parse_when)]
     pub when: When,
+    /// With `--when ready`: capture this long after VM start at the latest
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub deadline: Option<Duration>,
     /// Whether to restore FILE
     #[arg(long, value_enum, default_value_t = RestoreChoice::Auto)]
     pub restore: RestoreChoice,
@@ -106,6 +110,9 @@ pub struct CaptureOptions {
     /// How long the JVM may stand still; past it the capture is given up [default: 200ms]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_stop: Option<Duration>,
+    /// Take the moment as it is: do not wait (5 s at most) until the JVM's compilers have nothing to do
+    #[arg(long)]
+    pub no_quiesce: bool,
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
@@ -173,6 +180,7 @@ pub struct ServeCaptureArgs {
 pub enum When {
     Manual,
     After(Duration),
+    Ready,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -188,8 +196,9 @@ pub enum RestoreChoice {
 pub fn parse_when(text: &str) -> Result<When, String> {
     match text.split_once('=') {
         None if text == "manual" => Ok(When::Manual),
+        None if text == "ready" => Ok(When::Ready),
         Some(("after", duration)) => parse_duration(duration).map(When::After),
-        _ => Err("write `manual` or `after=DURATION`, such as after=10s".into()),
+        _ => Err("write `manual`, `ready` or `after=DURATION`, such as after=10s".into()),
     }
 }
 
@@ -248,8 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn when_is_manual_or_after() {
+    fn when_is_manual_ready_or_after() {
         assert_eq!(parse_when("manual"), Ok(When::Manual));
+        assert_eq!(parse_when("ready"), Ok(When::Ready));
         assert_eq!(parse_when("after=10s"), Ok(When::After(Duration::from_secs(10))));
         assert!(parse_when("later").unwrap_err().contains("after=DURATION"));
         assert!(parse_when("after=").is_err());

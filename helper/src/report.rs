@@ -32,7 +32,7 @@ pub struct Saved {
     pub threads: usize,
     pub mappings: u32,
     pub descriptors: usize,
-    /// Pages in the image, and zero pages that were left out.
+    /// Pages in the image, and those that were left out.
     pub pages: Vec<PagesOfKind>,
 }
 
@@ -99,7 +99,7 @@ mod tests {
             threads: 30,
             mappings: 400,
             descriptors: 12,
-            pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2 }],
+            pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2, dead: 0 }],
         }
     }
 

@@ -64,12 +64,18 @@ impl Cat {
         restore
     }
 
-    /// An image, and the JVM that it was taken of.
-    pub fn taken(&self) -> Outcome<Talk> {
+    /// A JVM without the agent.
+    pub fn talk(&self) -> Outcome<Talk> {
         let mut java = Command::new(self.cell.jdk.java());
         java.args(self.arguments()).current_dir(&*self.scratch);
         let talk = Talk::start("original", java)?;
         talk.is_new()?;
+        Ok(talk)
+    }
+
+    /// An image, and the JVM that it was taken of.
+    pub fn taken(&self) -> Outcome<Talk> {
+        let talk = self.talk()?;
         hotfork::take(talk.process.pid(), &self.image())?;
         Ok(talk)
     }

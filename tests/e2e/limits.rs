@@ -1,7 +1,7 @@
 //! Limits of the host that a JVM can start under and its image cannot.
 
 use crate::cat::{Cat, Talk};
-use hotfork_tests::hotfork::{finish, run};
+use hotfork_tests::hotfork::{finish, inspected};
 use hotfork_tests::matrix::{Cell, World, once};
 use hotfork_tests::{During, Outcome, ensure, ensure_eq, skip, wait};
 use libtest_mimic::Trial;
@@ -40,9 +40,7 @@ fn the_command_starts_and_the_image_stays(cell: &Cell) -> Outcome {
     first.hotfork_tells("saving took")?;
     first.exits(0)?;
     let before = fs::metadata(cat.image()).during("look at the image")?.ino();
-    let inspected = run(["inspect".as_ref(), cat.image().as_os_str(), "--json".as_ref()])?.succeeds()?.out;
-    let inspected: serde_json::Value = serde_json::from_str(&inspected).during("read what inspect says")?;
-    let mapped = inspected["total_mapped"].as_u64().ok_or("inspect does not say total_mapped")?;
+    let mapped = inspected(&cat.image())?["total_mapped"].as_u64().ok_or("inspect does not say total_mapped")?;
     // A restore wants 64 MB besides what the image maps.
     let limit = format!("--as={}", mapped + (32 << 20));
     finish("restore", limited(&limit, &cat.restore()))?.fails(113, &["address space", "ulimit -v"])?;

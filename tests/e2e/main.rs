@@ -5,8 +5,10 @@
 mod bad_images;
 mod bad_surroundings;
 mod cat;
+mod free_heap;
 mod limits;
 mod load;
+mod rest;
 mod restore;
 mod restored;
 mod run;
@@ -53,6 +55,8 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         subjects::trials(world),
         load::trials(world),
+        free_heap::trials(world),
+        rest::trials(world),
         restored::trials(world),
         tools::trials(world),
         unprivileged::trials(world),

@@ -1,9 +1,9 @@
 //! `hotfork run`, and the agent alone, which does the same.
 
 use crate::cat::{Cat, Talk, agent_path};
-use hotfork_tests::hotfork::{finish, no_unfinished};
+use hotfork_tests::hotfork::{finish, inspected, no_unfinished};
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
-use hotfork_tests::{During, Outcome, ensure, ensure_eq};
+use hotfork_tests::{During, Outcome, build, ensure, ensure_eq};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +14,8 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         cells(world, "run::captures_then_restores", 17, Extent::Rotated(0), captures_then_restores),
         cells(world, "run::the_agent_alone_does_the_same", 17, Extent::Rotated(1), the_agent_alone_does_the_same),
+        cells(world, "run::the_applications_word", 17, Extent::Rotated(2), the_applications_word),
+        once(world, "run::a_deadline_for_the_word", a_deadline_for_the_word),
         once(world, "run::never_replaces", never_replaces),
         once(world, "run::always_wants_an_image", always_wants_an_image),
         once(world, "run::a_changed_jar_is_told_and_replaces", a_changed_jar_is_told_and_replaces),
@@ -82,6 +84,71 @@ fn the_agent_alone_does_the_same(cell: &Cell) -> Outcome {
     two.is_restored("once more")?;
     one.exits(0)?;
     two.exits(9)
+}
+
+/// A command with the Java interface on its class path.
+fn with_interface(cat: &Cat, before: &[&str]) -> Command {
+    let mut command = match before {
+        [] => Command::new(cat.cell.jdk.java()),
+        _ => {
+            let mut run = hotfork_tests::hotfork::command(["run", "--image"]);
+            run.arg(cat.image()).args(before).arg("--").arg(cat.cell.jdk.java());
+            run
+        }
+    };
+    let class_path = format!("{}:{}", cat.jar().display(), build::interface_jar().display());
+    command.args([cat.cell.collector.flag(), "-Xmx64m", "-cp", &class_path, "Cat", "an argument"]);
+    command.current_dir(&*cat.scratch);
+    command
+}
+
+fn occasion(cat: &Cat) -> Outcome<String> {
+    Ok(inspected(&cat.image())?["taken"]["occasion"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The image is taken when the application says that it is ready, once.
+fn the_applications_word(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut plain = Talk::start("java without the agent", with_interface(&cat, &[]))?;
+    plain.say("ready")?;
+    plain.process.says("ready? false")?;
+    plain.exits(0)?;
+    let mut one = Talk::start("first run", with_interface(&cat, &["--when", "ready"]))?;
+    one.is_new()?;
+    one.say("not yet")?;
+    ensure!(!cat.image().exists(), "there is an image before the application was ready");
+    one.say("ready")?;
+    one.process.says("ready? true")?;
+    one.hotfork_tells(SAVED)?;
+    one.say("ready")?;
+    one.process.says("ready? false")?;
+    ensure_eq!(occasion(&cat)?, "ready, said the application", "occasion in inspect --json");
+    let mut two = Talk::start("second run", with_interface(&cat, &["--when", "ready"]))?;
+    two.is_restored("hello")?;
+    two.say("ready")?;
+    two.process.says("ready? false")?;
+    one.exits(0)?;
+    two.exits(0)
+}
+
+fn a_deadline_for_the_word(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut one = Talk::start("a run", with_interface(&cat, &["--when", "ready", "--deadline", "300ms"]))?;
+    one.is_new()?;
+    one.hotfork_tells(SAVED)?;
+    let occasion = occasion(&cat)?;
+    ensure!(occasion.starts_with("not ready at the deadline"), "occasion in inspect --json: {occasion}");
+    one.say("ready")?;
+    one.process.says("ready? false")?;
+    one.exits(0)?;
+    finish("run", cat.run(&["--deadline", "5s"]))?.fails(2, &["--deadline", "--when ready"])?;
+    let command = with_interface(&cat, &["--restore", "never", "--when", "ready"]);
+    let mut waiting = Talk::start("one that ends first", command)?;
+    waiting.is_new()?;
+    waiting.exits(0)?;
+    let said = waiting.process.err.text();
+    ensure!(said.contains("ended before"), "stderr says {said}");
+    Ok(())
 }
 
 fn never_replaces(cell: &Cell) -> Outcome {

@@ -1,7 +1,10 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 
-/** Answers each line of stdin, for tests of the command line. "exit N" ends it with that status. */
+/**
+ * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
+ * Hotfork, if its jar is there.
+ */
 public final class Cat {
     private Cat() {
     }
@@ -16,6 +19,9 @@ public final class Cat {
             }
             if (line.startsWith("fail ")) {
                 System.err.println(line.substring("fail ".length()));
+            }
+            if (line.equals("ready")) {
+                System.out.println("ready? " + Class.forName("dev.hotfork.Hotfork").getMethod("ready").invoke(null));
             }
             System.out.println("heard " + line);
         }

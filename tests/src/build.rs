@@ -28,6 +28,11 @@ pub fn programs_jar() -> PathBuf {
     target().join("programs/programs.jar")
 }
 
+/// The Java interface, `dev.hotfork`.
+pub fn interface_jar() -> PathBuf {
+    repository().join("java/target/hotfork.jar")
+}
+
 /// Everything that this run of the tests writes lies below it.
 pub fn scratch_of_this_run() -> PathBuf {
     target().join(format!("e2e/{}", std::process::id()))
@@ -35,7 +40,7 @@ pub fn scratch_of_this_run() -> PathBuf {
 
 /// Fails unless everything is there.
 pub fn check() -> Outcome {
-    for file in [helper(), agent(), subjects_jar(), programs_jar()] {
+    for file in [helper(), agent(), subjects_jar(), programs_jar(), interface_jar()] {
         ensure!(file.is_file(), "{} is missing: run the end-to-end tests by ./x test, which builds it", file.display());
     }
     Ok(())

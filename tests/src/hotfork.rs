@@ -62,15 +62,26 @@ impl Finished {
     }
 }
 
-/// `hotfork snapshot`, longer stops allowed: several tests share the processors.
+/// `hotfork snapshot` of whatever moment this is, longer stops allowed: several tests share the processors.
 pub fn snapshot(pid: u32, image: &Path) -> Outcome<Finished> {
     run(snapshot_arguments(pid, image))
+}
+
+/// As users type it: compilers are awaited.
+pub fn snapshot_at_rest(pid: u32, image: &Path) -> Outcome<Finished> {
+    run(snapshot_arguments(pid, image).into_iter().filter(|argument| argument != "--no-quiesce"))
+}
+
+/// What `inspect --json` says.
+pub fn inspected(image: &Path) -> Outcome<serde_json::Value> {
+    let text = run(["inspect".as_ref(), image.as_os_str(), "--json".as_ref()])?.succeeds()?.out;
+    Ok(serde_json::from_str(&text).map_err(|error| format!("inspect --json says {text:?}: {error}"))?)
 }
 
 pub fn snapshot_arguments(pid: u32, image: &Path) -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<std::ffi::OsString> = vec!["snapshot".into(), pid.to_string().into(), "--image".into()];
     arguments.push(image.into());
-    arguments.extend(["--max-stop".into(), "2s".into()]);
+    arguments.extend(["--no-quiesce".into(), "--max-stop".into(), "2s".into()]);
     arguments
 }
 

@@ -35,7 +35,7 @@ pub fn library_path() -> Result<PathBuf, CaptureError> {
         .ok_or_else(|| CaptureError::NoHelper("the agent's own mapping".into()))
 }
 
-pub fn begin(options: &Options, own_descriptors: &[i32]) -> Result<Begin, CaptureError> {
+pub fn begin(options: &Options, occasion: &str, own_descriptors: &[i32]) -> Result<Begin, CaptureError> {
     let image = options.image.as_deref().ok_or(CaptureError::NoImage)?;
     let image = std::path::absolute(image)
         .map_err(|error| CaptureError::System { what: "finding the image's directory", reason: error.to_string() })?;
@@ -49,6 +49,7 @@ pub fn begin(options: &Options, own_descriptors: &[i32]) -> Result<Begin, Captur
         version: Text::new(VERSION),
         image: path_text(&image)?,
         agent: path_text(&library)?,
+        occasion: Text::new(occasion),
         own_descriptors: [-1; 8],
     };
     for (place, &number) in begin.own_descriptors.iter_mut().zip(own_descriptors) {

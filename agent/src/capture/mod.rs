@@ -46,8 +46,9 @@ pub enum Outcome {
     Instance,
 }
 
-pub fn capture(jvm: &Jvm, options: &Options) -> Result<Outcome, CaptureError> {
-    let mut session = Session::open(options)?;
+/// `occasion` says in the image why it was taken now.
+pub fn capture(jvm: &Jvm, options: &Options, occasion: &str) -> Result<Outcome, CaptureError> {
+    let mut session = Session::open(options, occasion)?;
     let result = capture_with(jvm, options, &mut session);
     match result {
         Ok(Outcome::Instance) => {

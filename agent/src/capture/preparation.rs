@@ -45,6 +45,7 @@ impl Preparation {
         record.curbrk = libjvm::exported("__curbrk").unwrap_or(0);
         (record.rseq_offset, record.rseq_size) = libjvm::rseq();
         record.perf = facts.perf;
+        record.heap = facts.heap;
         record.range_count = facts.ranges.len().min(RANGES) as u64;
         for (place, range) in record.ranges.iter_mut().zip(&facts.ranges) {
             *place = *range;

@@ -35,7 +35,7 @@ pub struct Session {
 
 impl Session {
     /// Starts the helper, or meets the one that waits, and hears that nothing has to be refused.
-    pub fn open(options: &Options) -> Result<Self, CaptureError> {
+    pub fn open(options: &Options, occasion: &str) -> Result<Self, CaptureError> {
         let open = |path: &'static str| {
             File::open(path).map_err(|error| CaptureError::System { what: path, reason: error.to_string() })
         };
@@ -50,7 +50,7 @@ impl Session {
         limit_sending(&socket)?;
         let listener = crate::control::listener();
         let mut own = [socket.as_raw_fd(), tasks.as_raw_fd(), descriptor_list.as_raw_fd(), listener, -1];
-        let begin = begin::begin(options, &own)?;
+        let begin = begin::begin(options, occasion, &own)?;
         send(&socket, begin.as_bytes(), "the greeting")?;
         let control = ready(&socket)?;
         own[4] = control.as_raw_fd();

@@ -2,6 +2,7 @@
 //! storage, /proc/self/maps. No symbol table is needed, and nothing is written.
 
 mod flags;
+mod heap;
 pub mod libjvm;
 mod metaspace;
 mod perf;
@@ -13,12 +14,13 @@ pub use threads::java_thread_of;
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
-use hotfork_abi::record::{KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
+use hotfork_abi::record::{HeapLayout, KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 use vmstructs::VmStructs;
 
 pub struct Facts {
     pub collector: &'static str,
     pub perf: PerfMemory,
+    pub heap: HeapLayout,
     pub ranges: Vec<KnownRange>,
 }
 
@@ -44,7 +46,12 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
     let collector = flags::collector(&structs)?;
     threads::locate(jvm, &structs)?;
     let maps = maps()?;
-    Ok(Facts { collector, perf: perf::performance_memory(&structs, &maps), ranges: ranges(&structs, &maps) })
+    Ok(Facts {
+        collector,
+        perf: perf::performance_memory(&structs, &maps),
+        heap: heap::layout(&structs, collector),
+        ranges: ranges(&structs, &maps),
+    })
 }
 
 fn ranges(structs: &VmStructs, maps: &[Mapping]) -> Vec<KnownRange> {

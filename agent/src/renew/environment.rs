@@ -10,12 +10,27 @@
 use super::java::{self, HASH_MAP, KnownClasses, PROCESS_ENVIRONMENT, VALUE, VARIABLE};
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::restore::InstanceArgs;
-use jvmti_bindings::sys::jni::jvalue;
+use jvmti_bindings::sys::jni::{jobject, jvalue};
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
 unsafe extern "C" {
     static mut environ: *mut *mut c_char;
+}
+
+/// Calls once, on a map that nobody sees, what an instance will call: else each of its calls would resolve call sites
+/// and allocate, half a millisecond in all.
+pub fn rehearse(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
+    let used = [PROCESS_ENVIRONMENT, HASH_MAP, VARIABLE, VALUE];
+    if used.iter().any(|name| classes.initialised(jvm, name).is_none()) {
+        return Ok(());
+    }
+    let object = classes.needed(jvm, HASH_MAP)?.make(jvm)?;
+    let map = Map::of(jvm, classes, object)?;
+    map.put(b"HOTFORK_REHEARSAL", b"1")?;
+    map.remove(b"HOTFORK_REHEARSAL")?;
+    java::drop_local(jvm, object);
+    Ok(())
 }
 
 pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Result<(), JavaError> {
@@ -24,37 +39,66 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Res
     let new = Variables::current();
     let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(()) };
     let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(()) };
-    let (hash_map, variable, value) =
-        (classes.needed(jvm, HASH_MAP)?, classes.needed(jvm, VARIABLE)?, classes.needed(jvm, VALUE)?);
+    let map = Map::of(jvm, classes, map)?;
     for (key, _) in old.iter().filter(|(key, _)| new.value_of(key).is_none()) {
-        let key = variable_of(jvm, variable, key)?;
-        let gone = hash_map.call(jvm, map, "remove", "(Ljava/lang/Object;)Ljava/lang/Object;", &[jvalue { l: key }])?;
-        java::drop_local(jvm, gone);
-        java::drop_local(jvm, key);
+        map.remove(key)?;
     }
     // Of a name that is there twice the first counts.
     for (key, text) in
         new.iter().filter(|(key, text)| new.value_of(key) == Some(text) && old.value_of(key) != Some(text))
     {
-        let key = variable_of(jvm, variable, key)?;
-        let bytes = java::byte_array(jvm, text)?;
-        let text =
-            value.call_static(jvm, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Value;", &[jvalue { l: bytes }])?;
-        let signature = "(Ljava/lang/Object;Ljava/lang/Object;)Ljava/lang/Object;";
-        let former = hash_map.call(jvm, map, "put", signature, &[jvalue { l: key }, jvalue { l: text }])?;
-        for reference in [former, text, bytes, key] {
-            java::drop_local(jvm, reference);
-        }
+        map.put(key, text)?;
     }
     Ok(())
 }
 
-fn variable_of(jvm: &Jvm, class: java::Class<'_>, key: &[u8]) -> Result<jvmti_bindings::sys::jni::jobject, JavaError> {
-    let bytes = java::byte_array(jvm, key)?;
-    let key =
-        class.call_static(jvm, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;", &[jvalue { l: bytes }])?;
-    java::drop_local(jvm, bytes);
-    Ok(key)
+/// A map of `ProcessEnvironment`'s variables to its values.
+struct Map<'a> {
+    jvm: &'a Jvm,
+    object: jobject,
+    hash_map: java::Class<'a>,
+    variable: java::Class<'a>,
+    value: java::Class<'a>,
+}
+
+impl<'a> Map<'a> {
+    fn of(jvm: &'a Jvm, classes: &'a KnownClasses, object: jobject) -> Result<Self, JavaError> {
+        let [hash_map, variable, value] =
+            [classes.needed(jvm, HASH_MAP)?, classes.needed(jvm, VARIABLE)?, classes.needed(jvm, VALUE)?];
+        Ok(Self { jvm, object, hash_map, variable, value })
+    }
+
+    fn put(&self, key: &[u8], text: &[u8]) -> Result<(), JavaError> {
+        let Self { jvm, object, .. } = *self;
+        let key = self.variable_of(key)?;
+        let bytes = java::byte_array(jvm, text)?;
+        let signature = "([B)Ljava/lang/ProcessEnvironment$Value;";
+        let text = self.value.call_static(jvm, "valueOf", signature, &[jvalue { l: bytes }])?;
+        let signature = "(Ljava/lang/Object;Ljava/lang/Object;)Ljava/lang/Object;";
+        let former = self.hash_map.call(jvm, object, "put", signature, &[jvalue { l: key }, jvalue { l: text }])?;
+        for reference in [former, text, bytes, key] {
+            java::drop_local(jvm, reference);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<(), JavaError> {
+        let Self { jvm, object, .. } = *self;
+        let key = self.variable_of(key)?;
+        let signature = "(Ljava/lang/Object;)Ljava/lang/Object;";
+        let gone = self.hash_map.call(jvm, object, "remove", signature, &[jvalue { l: key }])?;
+        java::drop_local(jvm, gone);
+        java::drop_local(jvm, key);
+        Ok(())
+    }
+
+    fn variable_of(&self, key: &[u8]) -> Result<jobject, JavaError> {
+        let bytes = java::byte_array(self.jvm, key)?;
+        let signature = "([B)Ljava/lang/ProcessEnvironment$Variable;";
+        let key = self.variable.call_static(self.jvm, "valueOf", signature, &[jvalue { l: bytes }])?;
+        java::drop_local(self.jvm, bytes);
+        Ok(key)
+    }
 }
 
 /// An environment as libc keeps it: null, or a null-terminated array of C strings.

@@ -262,6 +262,18 @@ impl Class<'_> {
         Ok(())
     }
 
+    /// An object by the constructor without arguments.
+    pub fn make(self, jvm: &Jvm) -> Result<jni::jobject, JavaError> {
+        let constructor = self.method(jvm, Method, "<init>", "()V")?;
+        // SAFETY: the class is a live global reference, the constructor was found in it.
+        let object = unsafe {
+            let env = jvm.jni.raw();
+            ((**env).NewObjectA)(env, self.0.class, constructor, std::ptr::null())
+        };
+        jvm.check(self.0.name)?;
+        Ok(object)
+    }
+
     pub fn call_static(
         self,
         jvm: &Jvm,

@@ -35,6 +35,7 @@ impl Renewal {
     pub fn plan(jvm: &Jvm, perf: PerfMemory) -> Result<Self, JavaError> {
         let classes = KnownClasses::look_up(jvm)?;
         let start_times = StartTimes::look_up(jvm, &classes)?;
+        environment::rehearse(jvm, &classes)?;
         Ok(Self { classes, start_times, attach: AttachPath::find(), perf })
     }
 

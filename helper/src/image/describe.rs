@@ -55,6 +55,7 @@ pub fn text(image: &Image) -> String {
             manifest.hotfork_version
         ),
     );
+    row("occasion", taken.occasion.clone());
     row("jdk", format!("{} {} ({}) in {}", jdk.vm_name, jdk.vm_version, jdk.vm_vendor, jdk.home));
     row("collector", format!("{}, heap up to {}", jdk.collector, size(manifest.max_heap)));
     row("command", format!("{} {}", manifest.identity.java.display(), manifest.identity.arguments.join(" ")));
@@ -77,10 +78,11 @@ pub fn text(image: &Image) -> String {
         row(
             "pages",
             format!(
-                "{:<10} {:>9} in the image, {} zero",
+                "{:<10} {:>9} in the image; left out: {} zero, {} free heap",
                 pages.kind,
                 size(pages.in_image * PAGE),
-                size(pages.zero * PAGE)
+                size(pages.zero * PAGE),
+                size(pages.dead * PAGE)
             ),
         );
     }

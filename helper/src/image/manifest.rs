@@ -81,6 +81,8 @@ pub struct Taken {
     pub boot_id: String,
     /// How long application threads stood still, in nanoseconds.
     pub stopped: u64,
+    /// Why it was taken then, in words.
+    pub occasion: String,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -122,6 +124,8 @@ pub struct PagesOfKind {
     pub in_image: u64,
     /// Present in the JVM, all zero, not in the image.
     pub zero: u64,
+    /// Present in the JVM, free Java heap, not in the image.
+    pub dead: u64,
 }
 
 /// What the restorer and the instance need besides the operations.

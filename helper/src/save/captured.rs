@@ -1,8 +1,9 @@
 //! What a template says about itself, read out of its memory.
 
+use super::dead_heap;
 use super::template::{Template, TemplateError};
 use hotfork_abi::Plain;
-use hotfork_abi::record::{CaptureRecord, KnownRange, MAGIC, RANGES, ThreadSlot};
+use hotfork_abi::record::{CaptureRecord, KnownRange, MAGIC, RANGE_JAVA_HEAP, RANGES, ThreadSlot};
 use std::ops::Range;
 
 /// More threads than any JVM has; a count above it is a sign of another record.
@@ -50,10 +51,27 @@ impl Captured {
         self.slots.iter().map(|slot| slot.registers.rsp).collect()
     }
 
-    /// -Xmx: the heap is reserved as a whole.
+    /// The Java heap, which is reserved as a whole.
+    fn heap(&self) -> Option<Range<u64>> {
+        let heap = self.known().iter().find(|range| range.kind == RANGE_JAVA_HEAP)?;
+        Some(heap.address..heap.address + heap.length)
+    }
+
+    /// -Xmx
     pub fn max_heap(&self) -> u64 {
-        let heap = self.known().iter().filter(|range| range.kind == hotfork_abi::record::RANGE_JAVA_HEAP);
-        heap.map(|range| range.length).sum()
+        self.heap().map_or(0, |heap| heap.end - heap.start)
+    }
+
+    /// Pages of free Java heap.
+    pub fn dead_heap(&self, template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
+        let Some(heap) = self.heap() else { return Ok(Vec::new()) };
+        match dead_heap::find(&self.record.heap, &heap, |addresses, length| template.gather(addresses, length)) {
+            Err(error) if error.errno() == Some(libc::EFAULT) => {
+                log::warn!("the bounds of the heap cannot be read ({error}): free heap is not left out");
+                Ok(Vec::new())
+            }
+            found => found,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::captured::{self, Captured};
 use super::entry;
 use super::kinds::{Counts, Kinds};
 use super::operations::{self, Plan};
-use super::pages;
+use super::pages::{PagesError, Selection};
 use super::template::{Template, TemplateError};
 use crate::descriptors::Recorded;
 use crate::exit::{ExitCode, Failure};
@@ -106,7 +106,7 @@ fn plan(
     captured: &Captured,
     mappings: &[DetailedMapping],
     facts: &Facts,
-) -> Result<(Plan, Counts), pages::PagesError> {
+) -> Result<(Plan, Counts), PagesError> {
     let anonymous =
         mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.is_anonymous() && mapping.name.is_empty());
     let anonymous: Vec<_> = anonymous.map(Mapping::range).collect();
@@ -132,12 +132,15 @@ fn plan(
             restored_from: restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str())),
         },
     );
-    let pagemap = Pagemap::open(template.process())?;
-    let kinds = Kinds::new(captured.known());
-    let mut counts = Counts::default();
-    let contents: Result<Vec<_>, _> =
-        areas.into_iter().map(|area| pages::select(area, template, &pagemap, &kinds, &mut counts)).collect();
-    Ok((operations::plan(&contents?, PAGES_START), counts))
+    let mut selection = Selection {
+        template,
+        pagemap: Pagemap::open(template.process())?,
+        kinds: Kinds::new(captured.known()),
+        dead: captured.dead_heap(template)?,
+        counts: Counts::default(),
+    };
+    let contents: Result<Vec<_>, _> = areas.into_iter().map(|area| selection.of(area)).collect();
+    Ok((operations::plan(&contents?, PAGES_START), selection.counts))
 }
 
 /// The agent's own memory lies in its library or is anonymous, but in a restored JVM it is mapped from the image.
@@ -242,6 +245,7 @@ fn manifest(
             // Missing in some sandboxes; it only tells whether the clocks are of one boot.
             boot_id: host::kernel::boot_id(),
             stopped: facts.stopped,
+            occasion: facts.begin.occasion.as_str().into(),
         },
         threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),
         files: files.map_err(|error| text(&error))?,

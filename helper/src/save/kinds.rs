@@ -54,6 +54,7 @@ impl Kinds {
 pub struct Counts {
     in_image: [u64; NAMES.len()],
     zero: [u64; NAMES.len()],
+    dead: [u64; NAMES.len()],
 }
 
 impl Counts {
@@ -65,9 +66,18 @@ impl Counts {
         self.zero[kind] += 1;
     }
 
+    pub fn dead(&mut self, kind: Kind) {
+        self.dead[kind] += 1;
+    }
+
     pub fn table(&self) -> Vec<PagesOfKind> {
         (0..NAMES.len())
-            .map(|kind| PagesOfKind { kind: NAMES[kind].into(), in_image: self.in_image[kind], zero: self.zero[kind] })
+            .map(|kind| PagesOfKind {
+                kind: NAMES[kind].into(),
+                in_image: self.in_image[kind],
+                zero: self.zero[kind],
+                dead: self.dead[kind],
+            })
             .collect()
     }
 }
@@ -115,8 +125,9 @@ mod tests {
         counts.in_image(0);
         counts.in_image(0);
         counts.zero(NATIVE);
+        counts.dead(0);
         let table = counts.table();
-        assert_eq!((table[0].kind.as_str(), table[0].in_image), ("java heap", 2));
+        assert_eq!((table[0].kind.as_str(), table[0].in_image, table[0].dead), ("java heap", 2, 1));
         assert_eq!((table[NATIVE].kind.as_str(), table[NATIVE].zero), ("native", 1));
     }
 }

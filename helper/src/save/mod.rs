@@ -4,6 +4,7 @@
 //!  conversation  with the agent: what is refused, descriptors, the fork   (packets, preflight)
 //!  captured      what the template says about itself                      (template)
 //!  areas         what becomes of each mapping
+//!  dead_heap     free Java heap, which nobody misses
 //!  pages         which pages go into the image
 //!  operations    the restorer's operations, and where pages lie in the file
 //!  image         pages written by the template, tables by us
@@ -12,6 +13,7 @@
 pub mod areas;
 mod captured;
 mod conversation;
+mod dead_heap;
 mod entry;
 mod image;
 pub mod kinds;

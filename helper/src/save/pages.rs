@@ -26,69 +26,85 @@ pub struct Contents {
     pub runs: Vec<Range<u64>>,
 }
 
-/// Looks through one area. Memory that cannot be read is made readable in the template first.
-pub fn select(
-    area: Area,
-    template: &Template,
-    pagemap: &Pagemap,
-    kinds: &Kinds,
-    counts: &mut Counts,
-) -> Result<Contents, PagesError> {
-    let runs = match area.source {
-        Source::Wiped | Source::SharedFile { .. } => Vec::new(),
-        Source::Carried => {
-            make_readable(&area, &(area.start..area.end), template)?;
-            let length = template.readable(area.start, area.length())?;
-            if length == 0 { Vec::new() } else { vec![area.start..area.start + length] }
-        }
-        Source::Anonymous if area.performance => {
-            vec![area.start..area.end]
-        }
-        Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
-        Source::Anonymous => {
-            let mut pages = Vec::new();
-            pagemap.visit(area.start..area.end, |page, state| {
-                if state.has_contents() || area.is_restored(page) {
-                    pages.push(page)
-                }
-            })?;
-            let mut zero = Vec::new();
-            for run in join(&pages) {
-                make_readable(&area, &run, template)?;
-                template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
+/// What decides about pages.
+pub struct Selection<'a> {
+    pub template: &'a Template,
+    pub pagemap: Pagemap,
+    pub kinds: Kinds,
+    /// Free Java heap, ascending.
+    pub dead: Vec<Range<u64>>,
+    pub counts: Counts,
+}
+
+impl Selection<'_> {
+    /// Looks through one area. Memory that cannot be read is made readable in the template first.
+    pub fn of(&mut self, area: Area) -> Result<Contents, PagesError> {
+        let template = self.template;
+        let runs = match area.source {
+            Source::Wiped | Source::SharedFile { .. } => Vec::new(),
+            Source::Carried => {
+                make_readable(&area, &(area.start..area.end), template)?;
+                let length = template.readable(area.start, area.length())?;
+                if length == 0 { Vec::new() } else { vec![area.start..area.start + length] }
             }
-            // A page in a gap was absent, and is zero: it counts only where it was present.
-            let mut zero = zero.into_iter().peekable();
-            pages.retain(|&page| {
-                while zero.next_if(|&candidate| candidate < page).is_some() {}
-                let is_zero = zero.peek() == Some(&page);
-                if is_zero {
-                    counts.zero(kinds.of(&area, page));
-                }
-                !is_zero
-            });
-            join(&pages)
-        }
-        Source::PrivateFile { .. } => {
-            let mut pages = Vec::new();
-            pagemap.visit(area.start..area.end, |page, state| {
-                if state.is_private_copy() {
-                    pages.push(page)
-                }
-            })?;
-            let runs = join(&pages);
-            for run in &runs {
-                make_readable(&area, run, template)?;
+            Source::Anonymous if area.performance => {
+                vec![area.start..area.end]
             }
-            runs
+            Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
+            Source::Anonymous => self.of_anonymous(&area)?,
+            Source::PrivateFile { .. } => {
+                let mut pages = Vec::new();
+                self.pagemap.visit(area.start..area.end, |page, state| {
+                    if state.is_private_copy() {
+                        pages.push(page)
+                    }
+                })?;
+                let runs = join(&pages);
+                for run in &runs {
+                    make_readable(&area, run, template)?;
+                }
+                runs
+            }
+        };
+        for run in &runs {
+            for page in run.clone().step_by(PAGE as usize) {
+                self.counts.in_image(self.kinds.of(&area, page));
+            }
         }
-    };
-    for run in &runs {
-        for page in run.clone().step_by(PAGE as usize) {
-            counts.in_image(kinds.of(&area, page));
-        }
+        Ok(Contents { area, runs })
     }
-    Ok(Contents { area, runs })
+
+    fn of_anonymous(&mut self, area: &Area) -> Result<Vec<Range<u64>>, PagesError> {
+        let Self { template, pagemap, kinds, dead, counts } = self;
+        let mut pages = Vec::new();
+        pagemap.visit(area.start..area.end, |page, state| {
+            if !state.has_contents() && !area.is_restored(page) {
+                return;
+            }
+            if holds(dead, page) { counts.dead(kinds.of(area, page)) } else { pages.push(page) }
+        })?;
+        let mut zero = Vec::new();
+        for run in join(&pages) {
+            make_readable(area, &run, template)?;
+            template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
+        }
+        // A page in a gap was absent, and is zero: it counts only where it was present.
+        let mut zero = zero.into_iter().peekable();
+        pages.retain(|&page| {
+            while zero.next_if(|&candidate| candidate < page).is_some() {}
+            let is_zero = zero.peek() == Some(&page);
+            if is_zero {
+                counts.zero(kinds.of(area, page));
+            }
+            !is_zero
+        });
+        Ok(join(&pages))
+    }
+}
+
+fn holds(ranges: &[Range<u64>], page: u64) -> bool {
+    let next = ranges.partition_point(|range| range.end <= page);
+    ranges.get(next).is_some_and(|range| range.contains(&page))
 }
 
 fn make_readable(area: &Area, run: &Range<u64>, template: &Template) -> Result<(), TemplateError> {
@@ -113,6 +129,13 @@ fn join(pages: &[u64]) -> Vec<Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_in_one_of_the_ranges() {
+        let dead = [0x1000..0x3000, 0x3000..0x4000, 0x8000..0x9000];
+        let held: Vec<u64> = (0..10).map(|page| page * PAGE).filter(|&page| holds(&dead, page)).collect();
+        assert_eq!(held, [0x1000, 0x2000, 0x3000, 0x8000]);
+    }
 
     #[test]
     fn runs_are_joined_over_short_gaps() {

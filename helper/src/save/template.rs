@@ -101,12 +101,20 @@ impl Template {
         Ok(())
     }
 
-    /// Memory of the template, by way of a file in memory.
+    /// Memory of the template.
     pub fn read(&self, address: u64, length: u64) -> Result<Vec<u8>, TemplateError> {
+        self.gather(&[address], length)
+    }
+
+    /// So many bytes at each of the addresses, one after the other, by way of a file in memory.
+    pub fn gather(&self, addresses: &[u64], length: u64) -> Result<Vec<u8>, TemplateError> {
         let scratch =
             memfd_create(c"hotfork", MFdFlags::MFD_CLOEXEC).map_err(|errno| TemplateError::Scratch(errno.into()))?;
-        self.write(&scratch, &[Range { address, length, offset: 0 }])?;
-        let mut bytes = vec![0; length as usize];
+        let offsets = (0..).step_by(length as usize);
+        let ranges: Vec<_> =
+            addresses.iter().zip(offsets).map(|(&address, offset)| Range { address, length, offset }).collect();
+        self.write(&scratch, &ranges)?;
+        let mut bytes = vec![0; addresses.len() * length as usize];
         File::from(scratch).read_exact_at(&mut bytes, 0).map_err(TemplateError::Scratch)?;
         Ok(bytes)
     }

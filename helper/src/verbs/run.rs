@@ -20,6 +20,10 @@ const DECIDED: &str = "HOTFORK_RUN_PID";
 
 /// Returns only if neither the image nor the command could be become.
 pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
+    if args.deadline.is_some() && args.when != When::Ready {
+        let message = "--deadline goes with --when ready only: the other moments come by themselves, or never";
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
     let image = std::path::absolute(&args.image)
         .map_err(|error| Failure::new(ExitCode::Usage, format!("--image {}: {error}", args.image.display())))?;
     let java = launcher(&args.command, &image, args.when)?;
@@ -126,6 +130,7 @@ fn when_option(when: When) -> String {
     match when {
         When::Manual => "manual".into(),
         When::After(delay) => format!("after={}", milliseconds(delay)),
+        When::Ready => "ready".into(),
     }
 }
 
@@ -136,6 +141,9 @@ fn become_command(args: &RunArgs, image: &Path, java: &Path, replace: bool) -> R
     options.add("image", image);
     // Where the image is not to be replaced, only somebody's `hotfork snapshot` does it.
     options.add("when", when_option(if replace { args.when } else { When::Manual }));
+    if let Some(deadline) = args.deadline.filter(|_| replace) {
+        options.add("deadline", milliseconds(deadline));
+    }
     options.add("restore", "never");
     options.add("pid", std::process::id().to_string());
     options.add_capture(&args.capture, args.exit);

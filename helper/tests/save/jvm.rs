@@ -78,6 +78,7 @@ impl Jvm {
             version: Text::new(if self.fault == "version" { "0.0.0" } else { VERSION }),
             image: Text::new(self.directory.join("app.image").to_str().unwrap()),
             agent: Text::new(std::env::current_exe().unwrap().to_str().unwrap()),
+            occasion: Text::new("asked for"),
             own_descriptors: [-1; 8],
         };
         begin.own_descriptors[0] = socket.as_raw_fd();

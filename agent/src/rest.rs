@@ -1,0 +1,74 @@
+//! Rest before a capture: the application goes on, and the compilers finish what it has asked of them. What they have
+//! not finished, every instance would compile again, in its first requests and in memory of its own.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// How long compilers must have had nothing to do. A task waits 50 ms at most before it is taken or dropped.
+const WINDOW: Duration = Duration::from_millis(100);
+/// CPU time in a window that is no work: threads that look at an empty queue.
+const NOTHING: Duration = Duration::from_millis(2);
+/// A service under load may keep its compilers busy for minutes.
+const AT_MOST: Duration = Duration::from_secs(5);
+
+/// Waits until the compilers are idle; false if they were not in time.
+pub fn await_compilers() -> bool {
+    settles(AT_MOST, WINDOW, compiler_cpu)
+}
+
+/// Whether `used`, a growing sum, grows by next to nothing in one of the windows.
+fn settles(at_most: Duration, window: Duration, mut used: impl FnMut() -> Duration) -> bool {
+    let end = Instant::now() + at_most;
+    let mut before = used();
+    while Instant::now() < end {
+        std::thread::sleep(window);
+        let now = used();
+        // HotSpot ends compiler threads that it does not need: then the sum falls.
+        if now.checked_sub(before).is_some_and(|more| more <= NOTHING) {
+            return true;
+        }
+        before = now;
+    }
+    false
+}
+
+/// CPU time of the JIT's threads so far. A thread that ends meanwhile is not counted.
+fn compiler_cpu() -> Duration {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let nanoseconds = tasks.flatten().filter_map(|task| {
+        let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
+        let is_compiler = read("comm")?.contains("CompilerThre");
+        read("schedstat").filter(|_| is_compiler)?.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_pause_of_the_compilers_is_awaited() {
+        let mut values = [0, 50, 90, 91, 200].map(Duration::from_millis).into_iter();
+        assert!(settles(AT_MOST, SHORT, || values.next().unwrap()));
+        assert_eq!(values.next(), Some(Duration::from_millis(200)), "it did not wait longer than needed");
+    }
+
+    #[test]
+    fn a_sum_that_falls_is_no_rest() {
+        let mut values = [50, 10, 60, 60].map(Duration::from_millis).into_iter();
+        assert!(settles(AT_MOST, SHORT, || values.next().unwrap()));
+        assert_eq!(values.next(), None);
+    }
+
+    #[test]
+    fn waiting_has_a_bound() {
+        let mut used = Duration::ZERO;
+        assert!(!settles(10 * SHORT, SHORT, || {
+            used += Duration::from_millis(10);
+            used
+        }));
+    }
+}
