@@ -41,7 +41,8 @@ pub fn expect() {
 
 /// Waits for the word; false if it was not said in time. From then on nobody wants it.
 pub fn wait(deadline: Option<Duration>) -> bool {
-    let end = deadline.map(|deadline| Instant::now() + deadline);
+    // One that is too far away to be told never comes.
+    let end = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
     let mut word = WORD.lock().unwrap_or_else(PoisonError::into_inner);
     while matches!(*word, Word::Wanted(_)) {
         let Some(end) = end else {

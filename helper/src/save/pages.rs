@@ -76,19 +76,18 @@ impl Selection<'_> {
 
     fn of_anonymous(&mut self, area: &Area) -> Result<Vec<Range<u64>>, PagesError> {
         let Self { template, pagemap, kinds, dead, counts } = self;
-        let mut pages = Vec::new();
+        let (mut pages, mut left_out) = (Vec::new(), Vec::new());
         pagemap.visit(area.start..area.end, |page, state| {
-            if !state.has_contents() && !area.is_restored(page) {
-                return;
+            if state.has_contents() || area.is_restored(page) {
+                if holds(dead, page) { &mut left_out } else { &mut pages }.push(page);
             }
-            if holds(dead, page) { counts.dead(kinds.of(area, page)) } else { pages.push(page) }
         })?;
         let mut zero = Vec::new();
         for run in join(&pages) {
             make_readable(area, &run, template)?;
             template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
         }
-        // A page in a gap was absent, and is zero: it counts only where it was present.
+        // A page in a gap was absent and is zero, or is free heap: it counts only where it was present.
         let mut zero = zero.into_iter().peekable();
         pages.retain(|&page| {
             while zero.next_if(|&candidate| candidate < page).is_some() {}
@@ -98,7 +97,11 @@ impl Selection<'_> {
             }
             !is_zero
         });
-        Ok(join(&pages))
+        let runs = join(&pages);
+        for page in left_out.into_iter().filter(|&page| !holds(&runs, page)) {
+            counts.dead(kinds.of(area, page));
+        }
+        Ok(runs)
     }
 }
 
