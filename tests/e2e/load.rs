@@ -27,10 +27,10 @@ fn captured_at_random_moments(cell: &Cell) -> Outcome {
     let mut moments = Moments::new()?;
     for number in 0..captures {
         let round = || -> Outcome {
-            clients.answer_more(moments.next())?;
+            clients.answer_more(moments.next()).map_err(|why| original.tell(&why))?;
             take(original.pid(), &stage.image())?;
             // The clients have hung or lost a request now, or go on.
-            clients.answer_more(CLIENTS * 20)?;
+            clients.answer_more(CLIENTS * 20).map_err(|why| original.tell(&why))?;
             let mut instance = stage.restore()?;
             let moved = listening(&instance, port)?;
             let its_clients = Drivers::start(moved, CLIENTS)?;
