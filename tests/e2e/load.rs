@@ -20,7 +20,9 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
 fn captured_at_random_moments(cell: &Cell) -> Outcome {
     let total = if cell.world.long { CAPTURES_OF_A_JDK_IN_THE_LONG_RUN } else { CAPTURES_OF_A_JDK };
     let captures = total.div_ceil(cell.jdk.collectors.len());
-    let stage = cell.stage("Load")?;
+    let mut stage = cell.stage("Load")?;
+    // In the long run the original is asked after some minutes only.
+    stage.options.push("-Dhotfork.patience=1800".into());
     let port = stage.port().ok_or("the Load subject has a port")?;
     let mut original = stage.start(How::ALL[captures % How::ALL.len()])?;
     let clients = Drivers::start(port, CLIENTS)?;

@@ -21,8 +21,8 @@ import java.util.stream.Collectors;
  */
 public abstract class Subject {
     private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
-    /** 120 seconds, counted in polls: the clock of an instance has jumped. */
-    private static final int POLLS = 6000;
+    /** -Dhotfork.patience=SECONDS, 120 unless told, counted in polls: the clock of an instance has jumped. */
+    private static final int POLLS = 50 * Integer.getInteger("hotfork.patience", 120);
     private static final long CHECK_MILLIS = 120_000;
     private static final long AWAIT_NANOS = TimeUnit.SECONDS.toNanos(60);
 
