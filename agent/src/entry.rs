@@ -147,11 +147,12 @@ fn restore_instead(options: &Options) -> Result<(), String> {
         .map_err(|error| format!("cannot read /proc/self/cmdline ({error}): mount /proc, or use restore=never"))?;
     let mut run = Command::new(&helper);
     run.args(["run", "--image"]).arg(image).args(["--restore", options.restore.as_str()]);
-    match options.when {
-        When::Manual => {}
-        When::After(delay) => drop(run.arg("--when").arg(format!("after={}ms", delay.as_millis()))),
-        When::Ready => drop(run.args(["--when", "ready"])),
-    }
+    let when = match options.when {
+        When::Manual => "manual".into(),
+        When::After(delay) => format!("after={}ms", delay.as_millis()),
+        When::Ready => "ready".into(),
+    };
+    run.args(["--when", &when]);
     if let Some(deadline) = options.deadline {
         run.arg("--deadline").arg(format!("{}ms", deadline.as_millis()));
     }

@@ -5,7 +5,7 @@ use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
 use crate::{ready, rest};
-use hotfork_frozen::instance::epoch;
+use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -49,8 +49,6 @@ impl Job {
     }
 }
 
-/// What an instance's application has for itself before this thread ends, which takes a hundred page faults.
-const FIRST_MOMENTS: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
 
@@ -72,7 +70,8 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
             let before = epoch();
             run(jvm, &job);
             if epoch() != before {
-                std::thread::sleep(FIRST_MOMENTS);
+                // In an instance this thread's end, which takes a hundred page faults, waits too.
+                std::thread::sleep(Duration::from_nanos(FIRST_MOMENTS));
             }
         }),
     )

@@ -83,7 +83,7 @@ pub enum OptionError {
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
     Malformed { key: String, value: String, expected: &'static str },
-    #[error("agent option deadline goes with when=ready only")]
+    #[error("agent option deadline bounds the wait of when=ready: add that, or leave deadline out")]
     NoDeadline,
 }
 
@@ -215,7 +215,10 @@ mod tests {
             "agent option when=soon: it takes manual, ready or after=DURATION, such as after=10s"
         );
         assert_eq!(text("deadline=5"), "agent option deadline=5: it takes a duration such as 60s");
-        assert_eq!(text("deadline=5s"), "agent option deadline goes with when=ready only");
+        assert_eq!(
+            text("deadline=5s"),
+            "agent option deadline bounds the wait of when=ready: add that, or leave deadline out"
+        );
         assert!(text("colour=red").starts_with("unknown agent option \"colour\": known are image, when"));
         assert_eq!(text("mode=9"), "agent option mode=9: it takes an octal file mode such as 0640");
         assert_eq!(text("image="), "agent option image=: a path is missing");

@@ -32,9 +32,16 @@ fn settles(at_most: Duration, window: Duration, mut used: impl FnMut() -> Durati
     false
 }
 
-/// CPU time of the JIT's threads so far. A thread that ends meanwhile is not counted.
+/// CPU time of the JIT's threads so far. A thread that ends meanwhile is not counted; where the kernel tells none
+/// (no /proc, or one without schedstat, as gVisor's), compilers pass for idle.
 fn compiler_cpu() -> Duration {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let tasks = match fs::read_dir("/proc/self/task") {
+        Ok(tasks) => tasks,
+        Err(error) => {
+            log::warn!("/proc/self/task: {error}; compilers are not awaited");
+            return Duration::ZERO;
+        }
+    };
     let nanoseconds = tasks.flatten().filter_map(|task| {
         let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
         let is_compiler = read("comm")?.contains("CompilerThre");

@@ -37,9 +37,10 @@ const RSEQ_LENGTH: u64 = 32;
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED`
 const RSEQ_FAILED: u32 = -2i32 as u32;
 const SIGNALS: i32 = 64;
-/// What the JVM's own threads leave to the application at first, in nanoseconds. Their waits last so long at least: HotSpot deflates monitors once in a minute, so an old
-/// image's Monitor Deflation Thread has 6 ms of work when its quarter of a second is over, and so have others.
-const QUIET: u64 = 50_000_000;
+/// The application's first moments in an instance, in nanoseconds, which the JVM's own threads leave to it. Their waits
+/// last so long at least: HotSpot deflates monitors once in a minute, so the Monitor Deflation Thread of an old image has
+/// 6 ms of work when its quarter of a second is over.
+pub const FIRST_MOMENTS: u64 = 50_000_000;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 
@@ -177,7 +178,7 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
             *((*slot).os_thread_id as *mut i32) = gettid().unwrap_or(0) as i32;
         }
         if (*slot).ucontext != 0 {
-            let least = if (*slot).flags & FLAG_HELD == 0 { QUIET } else { 0 };
+            let least = if (*slot).flags & FLAG_HELD == 0 { FIRST_MOMENTS } else { 0 };
             keep_waiting(Frame::new((*slot).ucontext), least);
         }
     }
@@ -241,7 +242,7 @@ pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     wait_until(word, epoch, u64::MAX / 2);
     if flags & FLAG_ENDS != 0 {
         // Nothing wakes it: the count changes with the next restore only.
-        wait_until(&EPOCH, epoch.wrapping_add(1), QUIET);
+        wait_until(&EPOCH, epoch.wrapping_add(1), FIRST_MOMENTS);
     }
 }
 

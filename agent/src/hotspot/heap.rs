@@ -48,40 +48,45 @@ unsafe fn pointer(address: u64) -> Option<u64> {
     Some(unsafe { read(address) }).filter(|&pointer| pointer != 0)
 }
 
+/// The four spaces of two generations, by the names of the generations' classes and of the old one's space.
+///
+/// # Safety
+/// `young` and `old` are a living JVM's generations, of these classes.
+unsafe fn spaces(
+    structs: &VmStructs,
+    (young, young_class): (u64, &str),
+    (old, old_class, old_space): (u64, &str, &str),
+) -> Option<[u64; 4]> {
+    // SAFETY: the caller's promise: each of these fields is a pointer to a space.
+    let space = |at, class, field| unsafe { pointer(at + structs.offset(class, field)?) };
+    Some([
+        space(young, young_class, "_eden_space")?,
+        space(young, young_class, "_from_space")?,
+        space(young, young_class, "_to_space")?,
+        space(old, old_class, old_space)?,
+    ])
+}
+
 fn serial(structs: &VmStructs) -> Option<HeapLayout> {
     let generation = |field| {
         let offset = first(&["SerialHeap", "GenCollectedHeap"], |class| structs.offset(class, field))?;
         // SAFETY: with this collector the collected heap is of that class.
         unsafe { pointer(heap(structs)? + offset) }
     };
-    let (young, old) = (generation("_young_gen")?, generation("_old_gen")?);
-    // SAFETY: Serial's generations are a DefNewGeneration and a TenuredGeneration.
-    let spaces = unsafe {
-        let of_young = |field| pointer(young + structs.offset("DefNewGeneration", field)?);
-        [
-            of_young("_eden_space")?,
-            of_young("_from_space")?,
-            of_young("_to_space")?,
-            pointer(old + structs.offset("TenuredGeneration", "_the_space")?)?,
-        ]
-    };
+    let young = (generation("_young_gen")?, "DefNewGeneration");
+    let old = (generation("_old_gen")?, "TenuredGeneration", "_the_space");
+    // SAFETY: these are Serial's generations.
+    let spaces = unsafe { spaces(structs, young, old)? };
     let end = first(&["ContiguousSpace", "Space"], |class| structs.offset(class, "_end"))?;
     Some(HeapLayout { spaces, top: structs.offset("ContiguousSpace", "_top")?, end, ..HeapLayout::zeroed() })
 }
 
 fn parallel(structs: &VmStructs) -> Option<HeapLayout> {
     let generation = |field| structs.value("ParallelScavengeHeap", field);
-    let (young, old) = (generation("_young_gen")?, generation("_old_gen")?);
-    // SAFETY: the two statics point to a PSYoungGen and a PSOldGen.
-    let spaces = unsafe {
-        let of_young = |field| pointer(young + structs.offset("PSYoungGen", field)?);
-        [
-            of_young("_eden_space")?,
-            of_young("_from_space")?,
-            of_young("_to_space")?,
-            pointer(old + structs.offset("PSOldGen", "_object_space")?)?,
-        ]
-    };
+    let young = (generation("_young_gen")?, "PSYoungGen");
+    let old = (generation("_old_gen")?, "PSOldGen", "_object_space");
+    // SAFETY: the two statics point to Parallel's generations.
+    let spaces = unsafe { spaces(structs, young, old)? };
     let offset = |field| structs.offset("MutableSpace", field);
     Some(HeapLayout { spaces, top: offset("_top")?, end: offset("_end")?, ..HeapLayout::zeroed() })
 }
