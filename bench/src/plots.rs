@@ -2,7 +2,7 @@
 
 use crate::failure::{During, Failure, Outcome};
 use crate::statistics::summary;
-use crate::times::STEPS;
+use crate::times::{STEPS, Times};
 use clap::Args;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -60,26 +60,21 @@ pub fn draw(report: &Value, directory: &Path) -> Outcome<()> {
 fn setting(startup: &Value) -> Option<Setting> {
     let text = |key: &str| startup[key].as_str();
     let rounds = startup["rounds"].as_array()?;
-    let all = |value: &dyn Fn(&Value) -> Option<f64>| rounds.iter().map(value).collect::<Option<Vec<f64>>>();
-    // The moments in the order of the steps; each step ends where the next one begins.
-    let moments = ["main", "checked", "descriptors", "jump", "mapped", "threads", "renewed", "running"];
-    let mut steps = Vec::with_capacity(RUNNING_STEPS);
-    for (index, moment) in moments.iter().enumerate() {
-        let lengths = all(&|round| {
-            let before = match index {
-                0 => &round["spawned"],
-                _ => &round["times"][moments[index - 1]],
-            };
-            Some(round["times"][moment].as_f64()? - before.as_f64()?)
-        })?;
-        steps.push(summary(lengths)?.median);
-    }
+    let since_exec =
+        |side: &str| rounds.iter().map(|round| round[side]["since_exec"].as_f64()).collect::<Option<Vec<f64>>>();
+    let steps: Vec<_> = rounds.iter().map(steps).collect::<Option<_>>()?;
+    let median = |step: usize| Some(summary(steps.iter().map(|steps| steps[step] as f64))?.median);
     Some(Setting {
         name: format!("{}, {}, {}", text("sample")?, text("jdk")?, text("collector")?),
-        normal: all(&|round| round["normal"]["since_exec"].as_f64())?,
-        restore: all(&|round| round["restore"]["since_exec"].as_f64())?,
-        steps,
+        normal: since_exec("normal")?,
+        restore: since_exec("restore")?,
+        steps: (0..RUNNING_STEPS).map(median).collect::<Option<_>>()?,
     })
+}
+
+fn steps(round: &Value) -> Option<[i64; STEPS.len()]> {
+    let times: Times = serde_json::from_value(round["times"].clone()).ok()?;
+    Some(times.steps(round["spawned"].as_u64()?, times.running))
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;

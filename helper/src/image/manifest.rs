@@ -77,7 +77,7 @@ pub struct Taken {
     pub pid: i32,
     pub uid: u32,
     pub clocks: ClockValues,
-    /// /proc/sys/kernel/random/boot_id
+    /// /proc/sys/kernel/random/boot_id: within one boot a restore does not ask about the CPU again.
     pub boot_id: String,
     /// How long application threads stood still, in nanoseconds.
     pub stopped: u64,

@@ -242,7 +242,7 @@ fn manifest(
             pid: facts.begin.pid,
             uid: facts.uid,
             clocks: record.clocks.into(),
-            // Missing in some sandboxes; it only tells whether the clocks are of one boot.
+            // Empty in some sandboxes: then a restore always asks about the CPU.
             boot_id: host::kernel::boot_id(),
             stopped: facts.stopped,
             occasion: facts.begin.occasion.as_str().into(),

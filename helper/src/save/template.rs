@@ -110,9 +110,8 @@ impl Template {
     pub fn gather(&self, addresses: &[u64], length: u64) -> Result<Vec<u8>, TemplateError> {
         let scratch =
             memfd_create(c"hotfork", MFdFlags::MFD_CLOEXEC).map_err(|errno| TemplateError::Scratch(errno.into()))?;
-        let offsets = (0..).step_by(length as usize);
-        let ranges: Vec<_> =
-            addresses.iter().zip(offsets).map(|(&address, offset)| Range { address, length, offset }).collect();
+        let range = |(index, &address)| Range { address, length, offset: index as u64 * length };
+        let ranges: Vec<_> = addresses.iter().enumerate().map(range).collect();
         self.write(&scratch, &ranges)?;
         let mut bytes = vec![0; addresses.len() * length as usize];
         File::from(scratch).read_exact_at(&mut bytes, 0).map_err(TemplateError::Scratch)?;

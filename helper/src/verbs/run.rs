@@ -21,7 +21,7 @@ const DECIDED: &str = "HOTFORK_RUN_PID";
 /// Returns only if neither the image nor the command could be become.
 pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
     if args.deadline.is_some() && args.when != When::Ready {
-        let message = "--deadline goes with --when ready only: the other moments come by themselves, or never";
+        let message = "--deadline bounds the wait of --when ready: add that, or leave --deadline out";
         return Err(Failure::new(ExitCode::Usage, message));
     }
     let image = std::path::absolute(&args.image)
