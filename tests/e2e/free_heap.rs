@@ -21,7 +21,8 @@ fn is_left_out(cell: &Cell) -> Outcome {
     let inspected = inspected(&stage.image())?;
     let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
     let heap = pages.iter().find(|pages| pages["kind"] == "java heap").ok_or("inspect tells no Java heap")?;
-    let dead = heap["dead"].as_u64().ok_or("inspect does not tell free heap")? * 4096;
+    let page = inspected["page_size"].as_u64().ok_or("inspect tells no page size")?;
+    let dead = heap["dead"].as_u64().ok_or("inspect does not tell free heap")? * page;
     ensure!(dead >= LEAST, "{} MB of free heap were left out: {heap}", dead >> 20);
     let mut instance = stage.restore()?;
     stage.check(&mut instance)?;

@@ -1,7 +1,7 @@
 //! `hotfork run`, and the agent alone, which does the same.
 
 use crate::cat::{Cat, Talk, agent_path};
-use hotfork_tests::hotfork::{finish, inspected, no_unfinished};
+use hotfork_tests::hotfork::{finish, inspected, no_unfinished, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::{During, Outcome, build, ensure, ensure_eq};
 use libtest_mimic::Trial;
@@ -16,6 +16,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "run::the_agent_alone_does_the_same", 17, Extent::Rotated(1), the_agent_alone_does_the_same),
         cells(world, "run::the_applications_word", 17, Extent::Rotated(2), the_applications_word),
         once(world, "run::a_deadline_for_the_word", a_deadline_for_the_word),
+        once(world, "run::a_promise_is_not_inherited", a_promise_is_not_inherited),
         once(world, "run::never_replaces", never_replaces),
         once(world, "run::always_wants_an_image", always_wants_an_image),
         once(world, "run::a_changed_jar_is_told_and_replaces", a_changed_jar_is_told_and_replaces),
@@ -149,6 +150,27 @@ fn a_deadline_for_the_word(cell: &Cell) -> Outcome {
     let said = waiting.process.err.text();
     ensure!(said.contains("ended before"), "stderr says {said}");
     Ok(())
+}
+
+/// An image of a JVM that waits for its moment: its instances wait for nothing, and do not take it for theirs.
+fn a_promise_is_not_inherited(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut waiting = Talk::start("one that waits", with_interface(&cat, &["--when", "ready"]))?;
+    waiting.is_new()?;
+    take(waiting.process.pid(), &cat.image())?;
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    instance.say("ready")?;
+    instance.process.says("ready? false")?;
+    instance.exits(0)?;
+    let said = instance.process.err.text();
+    ensure!(!said.contains("ended before"), "the instance was promised nothing, and says {said}");
+    // The JVM itself still waits.
+    waiting.say("ready")?;
+    waiting.process.says("ready? true")?;
+    waiting.hotfork_tells(SAVED)?;
+    ensure_eq!(occasion(&cat)?, "ready, said the application", "occasion in inspect --json");
+    waiting.exits(0)
 }
 
 fn never_replaces(cell: &Cell) -> Outcome {
