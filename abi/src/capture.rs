@@ -16,6 +16,7 @@
 //! the application runs on, and no image is left.
 
 use crate::Text;
+use crate::warm::Evidence;
 
 pub const BEGIN: u32 = 1;
 pub const READY: u32 = 2;
@@ -46,7 +47,9 @@ crate::plain_struct! {
         /// Absolute path of the agent library, as mapped.
         pub agent: Text<4096>,
         /// Why now, in words.
-        pub occasion: Text<128>,
+        pub occasion: Text<512>,
+        /// What the warm-up detector saw.
+        pub evidence: Evidence,
         /// Descriptors of the agent's own that are not part of the application, -1 where unused.
         pub own_descriptors: [i32; 8],
     }

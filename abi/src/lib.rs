@@ -12,13 +12,14 @@ pub mod record;
 pub mod restore;
 pub mod template;
 mod text;
+pub mod warm;
 
 pub use plain::Plain;
 pub use text::Text;
 
 /// Changes whenever any structure of this crate changes. Agent and helper refuse each other unless
 /// this and the package version agree exactly.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Version of the package, part of the greeting between agent and helper.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

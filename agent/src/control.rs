@@ -64,6 +64,11 @@ fn serve(jvm: &Jvm, mut listener: OwnedFd, path: &Path, image: Option<&Path>) {
         let message = next(&listener);
         if let Ok(text) = &message {
             match Options::parse(text) {
+                Ok(Options { watch: true, control: Some(control), .. }) => {
+                    if let Err(error) = crate::warm::watch::start(jvm, control) {
+                        report::line(&error.to_string());
+                    }
+                }
                 Ok(mut options) => {
                     options.image = options.image.or_else(|| image.map(Path::to_path_buf));
                     job::run(jvm, &Job { options, moment: Moment::Now });

@@ -68,10 +68,15 @@ impl Agent for Hotfork {
             report::line("this JVM offers no JVMTI to an agent that is attached; it goes on without Hotfork");
             return jni::JNI_ERR;
         };
-        match job::start(&Jvm { ti, jni }, Job { options, moment: Moment::Now }) {
+        let jvm = Jvm { ti, jni };
+        let started = match options.control.clone().filter(|_| options.watch) {
+            Some(control) => crate::warm::watch::start(&jvm, control),
+            None => job::start(&jvm, Job { options, moment: Moment::Now }),
+        };
+        match started {
             Ok(()) => jni::JNI_OK,
             Err(error) => {
-                report::line(&format!("nothing is captured: {error}"));
+                report::line(&format!("nothing is done here: {error}"));
                 jni::JNI_ERR
             }
         }
@@ -87,13 +92,17 @@ impl Agent for Hotfork {
                 report::line(&format!("{error}; the JVM goes on without it"));
             }
         }
-        let moment = match options.when {
+        let when = options.when();
+        if when.needs_ready() {
+            crate::ready::expect();
+        }
+        let deadline = options.deadline;
+        let moment = match when {
             When::Manual => return,
             When::After(delay) => Moment::After(delay),
-            When::Ready => {
-                crate::ready::expect();
-                Moment::Ready { deadline: options.deadline }
-            }
+            When::Ready => Moment::Ready { deadline },
+            When::Warm => Moment::Warm { deadline, ready: false },
+            When::WarmAndReady => Moment::Warm { deadline, ready: true },
         };
         if let Err(error) = job::start(&jvm, Job { options, moment }) {
             report::line(&format!("nothing will be captured: {error}"));
@@ -147,12 +156,7 @@ fn restore_instead(options: &Options) -> Result<(), String> {
         .map_err(|error| format!("cannot read /proc/self/cmdline ({error}): mount /proc, or use restore=never"))?;
     let mut run = Command::new(&helper);
     run.args(["run", "--image"]).arg(image).args(["--restore", options.restore.as_str()]);
-    let when = match options.when {
-        When::Manual => "manual".into(),
-        When::After(delay) => format!("after={}ms", delay.as_millis()),
-        When::Ready => "ready".into(),
-    };
-    run.args(["--when", &when]);
+    run.args(["--when", &options.when().to_string()]);
     if let Some(deadline) = options.deadline {
         run.arg("--deadline").arg(format!("{}ms", deadline.as_millis()));
     }

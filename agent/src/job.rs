@@ -1,9 +1,10 @@
 //! The agent's thread: waits for the moment, captures, tells the user, tries again.
 
-use crate::capture::{self, CaptureError, Outcome};
+use crate::capture::{self, CaptureError, Occasion, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
+use crate::warm::{self, Wait};
 use crate::{ready, rest};
 use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -23,12 +24,18 @@ pub enum Moment {
     Ready {
         deadline: Option<Duration>,
     },
+    /// When the detector finds the JVM warm, and with `ready` the application has said so too; or this long after the
+    /// start.
+    Warm {
+        deadline: Option<Duration>,
+        ready: bool,
+    },
 }
 
 impl Moment {
-    /// Waits for it. What the image says about why it was taken.
-    fn wait(self) -> String {
-        match self {
+    /// Waits for it. What the image says about why it was taken; `None` in an instance, which was promised nothing.
+    fn wait(self, jvm: &Jvm) -> Result<Option<Occasion>, CaptureError> {
+        let words = match self {
             Self::Now => "asked for".into(),
             Self::After(delay) => {
                 std::thread::sleep(delay);
@@ -38,8 +45,23 @@ impl Moment {
                 (false, Some(deadline)) => format!("not ready at the deadline, {deadline:?} after the start"),
                 _ => "ready, said the application".into(),
             },
-        }
+            Self::Warm { deadline, ready } => return warm_occasion(jvm, deadline, ready),
+        };
+        Ok(Some(Occasion::new(words)))
     }
+}
+
+fn warm_occasion(jvm: &Jvm, deadline: Option<Duration>, ready: bool) -> Result<Option<Occasion>, CaptureError> {
+    let (words, evidence) = match warm::wait(jvm, deadline, || !ready || ready::is_said())? {
+        Wait::Instance => return Ok(None),
+        Wait::Warm(evidence) if ready => ("warm, and ready, said the application".into(), evidence),
+        Wait::Warm(evidence) => ("warm".into(), evidence),
+        Wait::NotProven(evidence, reasons) => {
+            let deadline = deadline.unwrap_or_default();
+            (format!("not proven warm at the deadline, {deadline:?} after the start: {reasons}"), evidence)
+        }
+    };
+    Ok(Some(Occasion { words, evidence }))
 }
 
 impl Job {
@@ -78,7 +100,16 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
 }
 
 pub fn run(jvm: &Jvm, job: &Job) {
-    let (born, occasion) = (epoch(), job.moment.wait());
+    let born = epoch();
+    let occasion = match job.moment.wait(jvm) {
+        Ok(Some(occasion)) => occasion,
+        Ok(None) => return,
+        Err(error) => {
+            PENDING.store(false, SeqCst);
+            report::line(&format!("{error}; the JVM goes on, no image will be made"));
+            return;
+        }
+    };
     let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
     for attempt in 1..=attempts {
         // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.
@@ -114,13 +145,13 @@ fn whoever_asked_is_told(job: &Job, error: &CaptureError) {
     }
 }
 
-fn attempt_once(jvm: &Jvm, job: &Job, occasion: &str) -> Result<(), CaptureError> {
+fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), CaptureError> {
     if BUSY.swap(true, SeqCst) {
         return Err(CaptureError::Busy);
     }
-    let mut occasion = occasion.to_owned();
+    let mut occasion = occasion.clone();
     if job.options.quiesce && !rest::await_compilers() {
-        occasion += "; its compilers were still at work";
+        occasion.words += "; its compilers were still at work";
     }
     let outcome = capture::capture(jvm, &job.options, &occasion);
     BUSY.store(false, SeqCst);
@@ -150,6 +181,11 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &str) -> Result<(), CaptureError
 /// VMDeath: says so when an image was promised.
 pub fn the_jvm_ends() {
     if PENDING.swap(false, SeqCst) && PROMISED_IN.load(SeqCst) == epoch() {
-        report::line("the JVM ended before the capture was due: no image was made");
+        match warm::last_reasons() {
+            reasons if reasons.is_empty() => {
+                report::line("the JVM ended before the capture was due: no image was made")
+            }
+            reasons => report::line(&format!("the JVM ended before it was proven warm: no image was made ({reasons})")),
+        }
     }
 }

@@ -79,6 +79,16 @@ impl Jvm {
         Ok(())
     }
 
+    /// How many classes are loaded.
+    pub fn count_classes(&self) -> Option<u64> {
+        let classes = self.ti.get_loaded_classes().ok()?;
+        for &class in &classes {
+            // SAFETY: a local reference that JVMTI has just made for this thread.
+            unsafe { self.jni.delete_local_ref(class) };
+        }
+        Some(classes.len() as u64)
+    }
+
     pub fn property(&self, name: &str) -> String {
         self.ti.get_system_property(name).unwrap_or_default()
     }

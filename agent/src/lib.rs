@@ -5,6 +5,7 @@
 //!  entry       the JVM's calls into the agent
 //!  job         the agent's thread: waits for its moment, captures, reports
 //!  ready       the application's own word, for when=ready
+//!  warm        the warm-up detector, for when=warm
 //!  rest        what is awaited before a capture
 //!  capture     one capture: helper, suspension, freeze, fork, thaw
 //!  hotspot     where this JVM keeps things: vmStructs, thread-local storage, hsperfdata
@@ -24,3 +25,4 @@ mod ready;
 mod renew;
 mod report;
 mod rest;
+mod warm;

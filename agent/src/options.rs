@@ -1,6 +1,7 @@
 //! The agent's options: `key=value`, separated by commas; `\,` stands for a comma, `\\` for a backslash.
 
 use hotfork_abi::options;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     pub image: Option<PathBuf>,
-    pub when: When,
-    /// With `when=ready`: how long after VMInit to capture at the latest.
+    /// Without it: `warm` where an image is named, else `manual`.
+    pub when: Option<When>,
+    /// With `when=warm` and `when=ready`: how long after VMInit to capture at the latest.
     pub deadline: Option<Duration>,
     pub restore: Restore,
     /// Mode bits of the image, 0 for the default.
@@ -22,6 +24,8 @@ pub struct Options {
     pub quiet: bool,
     /// Wait before a capture until the compilers are idle.
     pub quiesce: bool,
+    /// By attach: show the detector's ticks at `control`, instead of capturing.
+    pub watch: bool,
     /// Halt the JVM once the image is in place.
     pub exit: bool,
     /// The process these options are for; others, such as children that inherit JAVA_TOOL_OPTIONS, ignore them.
@@ -36,6 +40,23 @@ pub enum When {
     After(Duration),
     /// When the application says so (`dev.hotfork.Hotfork.ready()`).
     Ready,
+    /// When the detector says so.
+    Warm,
+    /// When both say so.
+    WarmAndReady,
+}
+
+/// As the option says it.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manual => f.write_str("manual"),
+            Self::After(delay) => write!(f, "after={}ms", delay.as_millis()),
+            Self::Ready => f.write_str("ready"),
+            Self::Warm => f.write_str("warm"),
+            Self::WarmAndReady => f.write_str("warm+ready"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +64,17 @@ pub enum Restore {
     Never,
     Auto,
     Always,
+}
+
+impl When {
+    /// The application's word is part of it.
+    pub fn needs_ready(self) -> bool {
+        matches!(self, Self::Ready | Self::WarmAndReady)
+    }
+
+    pub fn waits_for_a_verdict(self) -> bool {
+        matches!(self, Self::Ready | Self::Warm | Self::WarmAndReady)
+    }
 }
 
 impl Restore {
@@ -59,7 +91,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             image: None,
-            when: When::Manual,
+            when: None,
             deadline: None,
             restore: Restore::Never,
             mode: 0,
@@ -69,6 +101,7 @@ impl Default for Options {
             trust_owner: None,
             quiet: false,
             quiesce: true,
+            watch: false,
             exit: false,
             pid: None,
         }
@@ -78,12 +111,14 @@ impl Default for Options {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error(
-        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, quiesce, exit, pid"
+        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, quiesce, watch, exit, pid"
     )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
     Malformed { key: String, value: String, expected: &'static str },
-    #[error("agent option deadline bounds the wait of when=ready: add that, or leave deadline out")]
+    #[error(
+        "agent option deadline bounds the wait of when=warm, ready and warm+ready: add one of them, or leave deadline out"
+    )]
     NoDeadline,
 }
 
@@ -94,10 +129,14 @@ impl Options {
             let (key, value) = item.split_once('=').unwrap_or((&item, ""));
             options.set(key, value)?;
         }
-        if options.deadline.is_some() && options.when != When::Ready {
+        if options.deadline.is_some() && !options.when().waits_for_a_verdict() {
             return Err(OptionError::NoDeadline);
         }
         Ok(options)
+    }
+
+    pub fn when(&self) -> When {
+        self.when.unwrap_or(if self.image.is_some() { When::Warm } else { When::Manual })
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), OptionError> {
@@ -108,8 +147,10 @@ impl Options {
             "helper" => self.helper = Some(path()?),
             "control" => self.control = Some(path()?),
             "when" => {
-                self.when = when(value)
-                    .ok_or_else(|| malformed("it takes manual, ready or after=DURATION, such as after=10s"))?
+                let when = when(value).ok_or_else(|| {
+                    malformed("it takes warm, ready, warm+ready, manual or after=DURATION, such as after=10s")
+                })?;
+                self.when = Some(when);
             }
             "deadline" => {
                 self.deadline = Some(duration(value).ok_or_else(|| malformed("it takes a duration such as 60s"))?)
@@ -137,6 +178,7 @@ impl Options {
             "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
             "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "quiesce" => self.quiesce = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            "watch" => self.watch = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             _ => return Err(OptionError::Unknown(key.into())),
         }
@@ -156,6 +198,8 @@ fn when(value: &str) -> Option<When> {
     match value {
         "manual" => Some(When::Manual),
         "ready" => Some(When::Ready),
+        "warm" => Some(When::Warm),
+        "warm+ready" => Some(When::WarmAndReady),
         _ => duration(value.strip_prefix("after=")?).map(When::After),
     }
 }
@@ -189,7 +233,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(options.image, Some("/a,b".into()));
-        assert_eq!(options.when, When::After(Duration::from_secs(120)));
+        assert_eq!(options.when, Some(When::After(Duration::from_secs(120))));
         assert_eq!(options.restore, Restore::Auto);
         assert_eq!(options.mode, 0o640);
         assert_eq!((options.max_stop, options.quiesce), (Duration::from_millis(50), false));
@@ -197,9 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_goes_with_the_applications_word() {
+    fn a_deadline_goes_with_what_may_never_come() {
         let options = Options::parse("deadline=60s,when=ready").unwrap();
-        assert_eq!((options.when, options.deadline), (When::Ready, Some(Duration::from_secs(60))));
+        assert_eq!((options.when(), options.deadline), (When::Ready, Some(Duration::from_secs(60))));
+        assert_eq!(Options::parse("deadline=60s,image=/i").unwrap().when(), When::Warm);
+        assert_eq!(Options::parse("when=warm+ready").unwrap().when(), When::WarmAndReady);
+        assert_eq!(Options::parse("quiet").unwrap().when(), When::Manual);
     }
 
     #[test]
@@ -212,12 +259,12 @@ mod tests {
         let text = |options| Options::parse(options).unwrap_err().to_string();
         assert_eq!(
             text("when=soon"),
-            "agent option when=soon: it takes manual, ready or after=DURATION, such as after=10s"
+            "agent option when=soon: it takes warm, ready, warm+ready, manual or after=DURATION, such as after=10s"
         );
         assert_eq!(text("deadline=5"), "agent option deadline=5: it takes a duration such as 60s");
         assert_eq!(
             text("deadline=5s"),
-            "agent option deadline bounds the wait of when=ready: add that, or leave deadline out"
+            "agent option deadline bounds the wait of when=warm, ready and warm+ready: add one of them, or leave deadline out"
         );
         assert!(text("colour=red").starts_with("unknown agent option \"colour\": known are image, when"));
         assert_eq!(text("mode=9"), "agent option mode=9: it takes an octal file mode such as 0640");

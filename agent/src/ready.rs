@@ -39,6 +39,11 @@ pub fn expect() {
     *WORD.lock().unwrap_or_else(PoisonError::into_inner) = Word::Wanted(epoch());
 }
 
+/// Whether the word has been said, or nobody waits for it.
+pub fn is_said() -> bool {
+    !matches!(*WORD.lock().unwrap_or_else(PoisonError::into_inner), Word::Wanted(_))
+}
+
 /// Waits for the word; false if it was not said in time. From then on nobody wants it.
 pub fn wait(deadline: Option<Duration>) -> bool {
     // One that is too far away to be told never comes.

@@ -1,4 +1,5 @@
-//! The signal handler in which every thread of the JVM stands still.
+//! The signal handler in which every thread of the JVM stands still. (The warm-up detector's timers share the signal: an
+//! application has only so many to spare.)
 //!
 //! # Safety contract of this file
 //! The handler runs with all signals blocked, on the stack of a thread that may hold any lock. It uses
@@ -9,7 +10,7 @@
 use crate::arch::{ARCH_GET_FS, Frame, INSTANCE, hotfork_park};
 use crate::state::{ARRIVALS, CAUGHT, GENERATION, RELEASED, VDSO, slot, state_of};
 use crate::syscall::{call, futex_wake_all, gettid};
-use crate::{hotspot, instance};
+use crate::{hotspot, instance, sampling};
 use core::sync::atomic::Ordering::SeqCst;
 use hotfork_abi::record::{STATE_RETRY, ThreadSlot};
 use linux_raw_sys::general as nr;
@@ -36,6 +37,8 @@ pub struct SignalInfo {
 }
 
 pub const SI_QUEUE: i32 = -1;
+/// A CPU timer of the warm-up detector.
+const SI_TIMER: i32 = -2;
 
 /// The handler, to be installed with SA_SIGINFO | SA_RESTART and a full mask. (Without SA_RESTART
 /// `DatagramSocket.receive` of JDK 25 returns an empty packet: its loop does not know EINTR.)
@@ -45,6 +48,11 @@ pub const SI_QUEUE: i32 = -1;
 pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, ucontext: u64) {
     // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
     let (code, value) = unsafe { ((*info).code, (*info).value) };
+    if code == SI_TIMER {
+        // SAFETY: `ucontext` is the third argument of this handler.
+        sampling::add(unsafe { Frame::new(ucontext) }.instruction());
+        return;
+    }
     let generation = (value >> 32) as u32;
     if code != SI_QUEUE || generation != GENERATION.load(SeqCst) {
         return;

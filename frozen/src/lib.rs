@@ -10,6 +10,7 @@
 //!  descriptors the capturing thread hands descriptors to the helper
 //!  fork        the capturing thread forks; the child is the template
 //!  template    the child serves the helper: it writes its own memory
+//!  sampling    where threads were when the detector's timers went off
 //!  instance    entry of a restored process: signal dispositions, threads, release
 //! ```
 //! Who runs where: `freeze`, `descriptors` and `fork` in the capturing thread of the JVM; `handler` in
@@ -24,6 +25,7 @@ pub mod freeze;
 pub mod handler;
 pub mod hotspot;
 pub mod instance;
+pub mod sampling;
 mod say;
 mod socket;
 pub mod state;

@@ -45,6 +45,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Take an image of a running JVM, which goes on running
     Snapshot(SnapshotArgs),
+    /// Show the warm-up detector at work on a running JVM
+    Watch(WatchArgs),
     /// Become the JVM of an image: same pid, stdin, stdout, stderr as this command
     Restore(RestoreArgs),
     /// Show what an image holds
@@ -61,11 +63,12 @@ pub struct RunArgs {
     /// The image: restored if it is there and fits, written otherwise
     #[arg(long, value_name = "FILE")]
     pub image: PathBuf,
-    /// When to capture: `manual` (on `hotfork snapshot`), `after=DURATION`, counted from VM start, or `ready` (when the
-    /// application calls dev.hotfork.Hotfork.ready())
-    #[arg(long, value_name = "WHEN", default_value = "manual", value_parser = parse_when)]
+    /// When to capture: `warm` (when the JVM's code is compiled and its work has settled; an idle JVM never is), `ready`
+    /// (when the application calls dev.hotfork.Hotfork.ready()), `warm+ready`, `after=DURATION`, counted from VM start, or
+    /// `manual` (on `hotfork snapshot`)
+    #[arg(long, value_name = "WHEN", default_value = "warm", value_parser = parse_when)]
     pub when: When,
-    /// With `--when ready`: capture this long after VM start at the latest
+    /// With `warm` and `ready`: capture this long after VM start at the latest
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
     /// Whether to restore FILE
@@ -97,6 +100,21 @@ pub struct SnapshotArgs {
     #[command(flatten)]
     pub capture: CaptureOptions,
     /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Pid of the JVM
+    pub pid: i32,
+    /// Look for so long; default: until interrupted, or until the JVM ends
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Stop as soon as the JVM is warm
+    #[arg(long)]
+    pub until_warm: bool,
+    /// Print a line of JSON for each tick
     #[arg(long)]
     pub json: bool,
 }
@@ -181,6 +199,26 @@ pub enum When {
     Manual,
     After(Duration),
     Ready,
+    Warm,
+    WarmAndReady,
+}
+
+impl When {
+    /// Whether what it waits for may never come.
+    pub fn takes_a_deadline(self) -> bool {
+        matches!(self, Self::Ready | Self::Warm | Self::WarmAndReady)
+    }
+
+    /// As the agent's option says it.
+    pub fn option(self) -> String {
+        match self {
+            Self::Manual => "manual".into(),
+            Self::After(delay) => format!("after={}ms", delay.as_millis()),
+            Self::Ready => "ready".into(),
+            Self::Warm => "warm".into(),
+            Self::WarmAndReady => "warm+ready".into(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -197,8 +235,10 @@ pub fn parse_when(text: &str) -> Result<When, String> {
     match text.split_once('=') {
         None if text == "manual" => Ok(When::Manual),
         None if text == "ready" => Ok(When::Ready),
+        None if text == "warm" => Ok(When::Warm),
+        None if text == "warm+ready" => Ok(When::WarmAndReady),
         Some(("after", duration)) => parse_duration(duration).map(When::After),
-        _ => Err("write `manual`, `ready` or `after=DURATION`, such as after=10s".into()),
+        _ => Err("write `warm`, `ready`, `warm+ready`, `manual` or `after=DURATION`, such as after=10s".into()),
     }
 }
 
@@ -257,9 +297,12 @@ mod tests {
     }
 
     #[test]
-    fn when_is_manual_ready_or_after() {
+    fn when_is_read_and_written_alike() {
         assert_eq!(parse_when("manual"), Ok(When::Manual));
         assert_eq!(parse_when("ready"), Ok(When::Ready));
+        for text in ["manual", "ready", "warm", "warm+ready", "after=250ms"] {
+            assert_eq!(parse_when(text).unwrap().option(), text);
+        }
         assert_eq!(parse_when("after=10s"), Ok(When::After(Duration::from_secs(10))));
         assert!(parse_when("later").unwrap_err().contains("after=DURATION"));
         assert!(parse_when("after=").is_err());

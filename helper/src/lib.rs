@@ -12,6 +12,7 @@ pub mod host;
 pub mod identity;
 pub mod image;
 pub mod proc;
+mod reach;
 pub mod report;
 pub mod restore;
 pub mod save;
@@ -19,4 +20,5 @@ pub mod say;
 #[cfg(test)]
 mod scratch;
 mod snapshot_socket;
+mod trace;
 pub mod verbs;

@@ -3,8 +3,23 @@
 use super::CaptureError;
 use crate::options::Options;
 use hotfork_abi::capture::{BEGIN, Begin};
+use hotfork_abi::warm::Evidence;
 use hotfork_abi::{ABI_VERSION, Plain, Text, VERSION};
 use std::path::{Path, PathBuf};
+
+/// Why an image is taken now, for whoever looks at it later.
+#[derive(Clone)]
+pub struct Occasion {
+    pub words: String,
+    /// What the detector saw, all zero where nobody asked it.
+    pub evidence: Evidence,
+}
+
+impl Occasion {
+    pub fn new(words: impl Into<String>) -> Self {
+        Self { words: words.into(), evidence: Evidence::zeroed() }
+    }
+}
 
 /// The helper: option `helper=`, else `hotfork` beside the agent's library, else `../bin/hotfork` from there.
 pub fn helper_path(options: &Options) -> Result<PathBuf, CaptureError> {
@@ -35,7 +50,7 @@ pub fn library_path() -> Result<PathBuf, CaptureError> {
         .ok_or_else(|| CaptureError::NoHelper("the agent's own mapping".into()))
 }
 
-pub fn begin(options: &Options, occasion: &str, own_descriptors: &[i32]) -> Result<Begin, CaptureError> {
+pub fn begin(options: &Options, occasion: &Occasion, own_descriptors: &[i32]) -> Result<Begin, CaptureError> {
     let image = options.image.as_deref().ok_or(CaptureError::NoImage)?;
     let image = std::path::absolute(image)
         .map_err(|error| CaptureError::System { what: "finding the image's directory", reason: error.to_string() })?;
@@ -49,7 +64,8 @@ pub fn begin(options: &Options, occasion: &str, own_descriptors: &[i32]) -> Resu
         version: Text::new(VERSION),
         image: path_text(&image)?,
         agent: path_text(&library)?,
-        occasion: Text::new(occasion),
+        occasion: Text::new(&occasion.words),
+        evidence: occasion.evidence,
         own_descriptors: [-1; 8],
     };
     for (place, &number) in begin.own_descriptors.iter_mut().zip(own_descriptors) {

@@ -14,13 +14,13 @@ mod begin;
 mod error;
 mod preparation;
 mod session;
-mod signal;
+pub mod signal;
 mod spawn;
 mod suspension;
 
-pub use begin::helper_path;
+pub use begin::{Occasion, helper_path};
 pub use error::CaptureError;
-pub use session::tell;
+pub use session::{limit_sending, meet, tell};
 
 use crate::hotspot;
 use crate::jvm::Jvm;
@@ -46,8 +46,7 @@ pub enum Outcome {
     Instance,
 }
 
-/// `occasion` says in the image why it was taken now.
-pub fn capture(jvm: &Jvm, options: &Options, occasion: &str) -> Result<Outcome, CaptureError> {
+pub fn capture(jvm: &Jvm, options: &Options, occasion: &Occasion) -> Result<Outcome, CaptureError> {
     let mut session = Session::open(options, occasion)?;
     let result = capture_with(jvm, options, &mut session);
     match result {

@@ -35,7 +35,7 @@ pub struct Session {
 
 impl Session {
     /// Starts the helper, or meets the one that waits, and hears that nothing has to be refused.
-    pub fn open(options: &Options, occasion: &str) -> Result<Self, CaptureError> {
+    pub fn open(options: &Options, occasion: &begin::Occasion) -> Result<Self, CaptureError> {
         let open = |path: &'static str| {
             File::open(path).map_err(|error| CaptureError::System { what: path, reason: error.to_string() })
         };
@@ -124,7 +124,8 @@ pub fn reap(template: i32) {
     {}
 }
 
-fn meet(path: &PathBuf) -> Result<OwnedFd, CaptureError> {
+/// Connects to a helper that waits at a socket.
+pub fn meet(path: &PathBuf) -> Result<OwnedFd, CaptureError> {
     let failed =
         |errno: nix::errno::Errno| CaptureError::ReachHelper { path: path.clone(), reason: errno.desc().to_string() };
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).map_err(failed)?;
@@ -141,7 +142,7 @@ fn meet(path: &PathBuf) -> Result<OwnedFd, CaptureError> {
 }
 
 /// A helper that does not read must not keep threads frozen.
-fn limit_sending(socket: &OwnedFd) -> Result<(), CaptureError> {
+pub fn limit_sending(socket: &OwnedFd) -> Result<(), CaptureError> {
     setsockopt(socket, sockopt::SendTimeout, &TimeVal::milliseconds(100))
         .map_err(|errno| CaptureError::System { what: "limiting the time to send", reason: errno.desc().to_string() })
 }

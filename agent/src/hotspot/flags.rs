@@ -25,16 +25,32 @@ pub fn collector(structs: &VmStructs) -> Result<&'static str, CaptureError> {
     }
 }
 
+/// The last level that this JVM's compilers reach: 0 where it only interprets.
+pub fn last_level(structs: &VmStructs, interpreted: bool) -> u8 {
+    if interpreted {
+        return 0;
+    }
+    // SAFETY: an intx, which is a word.
+    let level = address(structs, "TieredStopAtLevel").map(|at| unsafe { read(at) });
+    level.map_or(4, |level| level.min(4) as u8)
+}
+
 fn is_set(structs: &VmStructs, flag: &str) -> Option<bool> {
+    // SAFETY: the callers name boolean flags, which are a byte.
+    address(structs, flag).map(|at| unsafe { *(at as *const u8) != 0 })
+}
+
+/// Where the flag's value lies.
+fn address(structs: &VmStructs, flag: &str) -> Option<u64> {
     let mut row = structs.value("JVMFlag", "flags")?;
     let count = structs.value("JVMFlag", "numFlags")?;
     let (name, address) = (structs.offset("JVMFlag", "_name")?, structs.offset("JVMFlag", "_addr")?);
     let size = structs.size_of("JVMFlag")?;
     for _ in 0..count {
-        // SAFETY: `row` is one of the table's rows; a name is null or a static string, a boolean flag one byte.
+        // SAFETY: `row` is one of the table's rows; a name is null or a static string, an address that of a static.
         unsafe {
             if string(row + name) == Some(flag) {
-                return Some(*(read(row + address) as *const u8) != 0);
+                return Some(read(row + address)).filter(|&at| at != 0);
             }
         }
         row += size;

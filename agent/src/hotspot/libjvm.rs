@@ -29,6 +29,8 @@ pub fn rseq() -> (i64, u64) {
 
 #[derive(Clone, Default)]
 pub struct LoadedLibrary {
+    /// What its file's addresses are relative to.
+    pub base: u64,
     /// Writable segments, `.bss` among them.
     pub writable: Vec<(u64, u64)>,
     pub tls_module: u64,
@@ -52,7 +54,8 @@ unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _size: usize, found: *m
         if info.dlpi_name.is_null() || !CStr::from_ptr(info.dlpi_name).to_bytes().ends_with(b"/libjvm.so") {
             return 0;
         }
-        let mut library = LoadedLibrary { tls_module: info.dlpi_tls_modid as u64, ..Default::default() };
+        let mut library =
+            LoadedLibrary { base: info.dlpi_addr, tls_module: info.dlpi_tls_modid as u64, ..Default::default() };
         for header in std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) {
             if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
                 let from = info.dlpi_addr + header.p_vaddr;

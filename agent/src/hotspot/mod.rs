@@ -1,13 +1,16 @@
 //! Where this JVM keeps what a capture has to know, read from outside: exported vmStructs, thread-local
 //! storage, /proc/self/maps. No symbol table is needed, and nothing is written.
 
-mod flags;
+pub mod code_cache;
+pub mod compilers;
+pub mod counters;
+pub mod flags;
 mod heap;
 pub mod libjvm;
 mod metaspace;
 mod perf;
 mod threads;
-mod vmstructs;
+pub mod vmstructs;
 
 pub use perf::{AttachPath, remove_announcements};
 pub use threads::java_thread_of;

@@ -16,6 +16,7 @@ pub struct VmStructs {
     field_name: u64,
     offset: u64,
     address: u64,
+    type_string: u64,
     types: u64,
     types_stride: u64,
     types_name: u64,
@@ -35,6 +36,7 @@ impl VmStructs {
             field_name: word("gHotSpotVMStructEntryFieldNameOffset")?,
             offset: word("gHotSpotVMStructEntryOffsetOffset")?,
             address: word("gHotSpotVMStructEntryAddressOffset")?,
+            type_string: word("gHotSpotVMStructEntryTypeStringOffset")?,
             types: word("gHotSpotVMTypes")?,
             types_stride: word("gHotSpotVMTypeEntryArrayStride")?,
             types_name: word("gHotSpotVMTypeEntryTypeNameOffset")?,
@@ -71,6 +73,12 @@ impl VmStructs {
     pub fn value(&self, type_name: &str, field: &str) -> Option<u64> {
         // SAFETY: the address is that of a static of libjvm, of at least a word (the callers name pointers only).
         self.address(type_name, field).map(|address| unsafe { read(address) }).filter(|&value| value != 0)
+    }
+
+    /// A field's type, as HotSpot's sources write it.
+    pub fn field_type(&self, type_name: &str, field: &str) -> Option<&'static str> {
+        // SAFETY: as for `offset`; the word holds a static string's address.
+        self.entry(type_name, field).and_then(|entry| unsafe { string(entry + self.type_string) })
     }
 
     pub fn size_of(&self, type_name: &str) -> Option<u64> {

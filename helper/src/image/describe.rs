@@ -56,6 +56,9 @@ pub fn text(image: &Image) -> String {
         ),
     );
     row("occasion", taken.occasion.clone());
+    if let Some(evidence) = &taken.evidence {
+        row("evidence", evidence.line());
+    }
     row("jdk", format!("{} {} ({}) in {}", jdk.vm_name, jdk.vm_version, jdk.vm_vendor, jdk.home));
     row("collector", format!("{}, heap up to {}", jdk.collector, size(manifest.max_heap)));
     row("command", format!("{} {}", manifest.identity.java.display(), manifest.identity.arguments.join(" ")));

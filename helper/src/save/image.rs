@@ -13,7 +13,7 @@ use crate::host;
 use crate::identity::command::Command;
 use crate::identity::files;
 use crate::image::format::PAGES_START;
-use crate::image::manifest::{Entry, Jdk, Manifest, Taken, Thread};
+use crate::image::manifest::{Entry, Evidence, Jdk, Manifest, Taken, Thread};
 use crate::image::temporary::Temporary;
 use crate::image::write;
 use crate::proc::maps::Mapping;
@@ -246,6 +246,7 @@ fn manifest(
             boot_id: host::kernel::boot_id(),
             stopped: facts.stopped,
             occasion: facts.begin.occasion.as_str().into(),
+            evidence: Evidence::read(&facts.begin.evidence),
         },
         threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),
         files: files.map_err(|error| text(&error))?,

@@ -19,7 +19,7 @@ mod image;
 pub mod kinds;
 mod libraries;
 pub mod operations;
-mod packets;
+pub mod packets;
 mod pages;
 mod preflight;
 mod template;

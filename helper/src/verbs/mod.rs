@@ -6,6 +6,7 @@ pub mod restore;
 pub mod run;
 pub mod serve_capture;
 pub mod snapshot;
+pub mod watch;
 
 use crate::cli::Verb;
 use crate::exit::Failure;
@@ -16,6 +17,7 @@ pub fn run(verb: Verb, start: Start) -> Result<i32, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, start),
         Verb::Snapshot(args) => snapshot::run(args),
+        Verb::Watch(args) => watch::run(&args),
         Verb::Restore(args) => restore::run(args, start),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Check(args) => check::run(&args),

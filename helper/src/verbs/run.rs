@@ -20,8 +20,9 @@ const DECIDED: &str = "HOTFORK_RUN_PID";
 
 /// Returns only if neither the image nor the command could be become.
 pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
-    if args.deadline.is_some() && args.when != When::Ready {
-        let message = "--deadline bounds the wait of --when ready: add that, or leave --deadline out";
+    if args.deadline.is_some() && !args.when.takes_a_deadline() {
+        let message =
+            "--deadline bounds the wait of --when warm and --when ready: use one of them, or leave --deadline out";
         return Err(Failure::new(ExitCode::Usage, message));
     }
     let image = std::path::absolute(&args.image)
@@ -93,7 +94,7 @@ fn launcher(command: &[OsString], image: &Path, when: When) -> Result<PathBuf, F
     }
     let mut options = OptionList::default();
     options.add("image", image);
-    options.add("when", when_option(when));
+    options.add("when", when.option());
     options.add("restore", "auto");
     let library = agent::library().unwrap_or_else(|_| PathBuf::from("libhotfork.so"));
     let (library, options) = (library.display().to_string(), options.into_os_string());
@@ -126,21 +127,13 @@ fn is_java_launcher(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "java") && (has("server/libjvm.so") || has("libjli.so"))
 }
 
-fn when_option(when: When) -> String {
-    match when {
-        When::Manual => "manual".into(),
-        When::After(delay) => format!("after={}", milliseconds(delay)),
-        When::Ready => "ready".into(),
-    }
-}
-
 /// Executes the command with the agent put first. Comes back only when that fails.
 fn become_command(args: &RunArgs, image: &Path, java: &Path, replace: bool) -> Result<i32, Failure> {
     let library = agent::library()?;
     let mut options = OptionList::default();
     options.add("image", image);
     // Where the image is not to be replaced, only somebody's `hotfork snapshot` does it.
-    options.add("when", when_option(if replace { args.when } else { When::Manual }));
+    options.add("when", if replace { args.when } else { When::Manual }.option());
     if let Some(deadline) = args.deadline.filter(|_| replace) {
         options.add("deadline", milliseconds(deadline));
     }

@@ -229,6 +229,7 @@ fn manifest() -> Manifest {
             boot_id: String::new(),
             stopped: 1,
             occasion: "asked for".into(),
+            evidence: None,
         },
         threads: vec![Thread { tid: 1, name: "main".into() }],
         files: Vec::new(),

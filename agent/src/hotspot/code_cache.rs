@@ -1,0 +1,172 @@
+//! The code cache, read while HotSpot works on it: of which tier the code at an address is, and how many methods are
+//! compiled for good.
+//!
+//! # Safety contract of this file
+//! Everything is read between the bounds that a code heap has committed, which never shrinks (CodeHeap::expand_by);
+//! its segment map is committed along with it. What lies there may change under the reader: lengths are bounded, and the
+//! one pointer that is followed, a blob's name, must point into libjvm's own constants.
+#![allow(unsafe_code)]
+
+use super::Mapping;
+use super::vmstructs::{VmStructs, read};
+use std::ffi::{CStr, c_char};
+
+const SEGMENT_FREE: u8 = 0xff;
+const SIMPLE: u8 = 1;
+const FULL_OPTIMIZATION: u8 = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    Interpreter,
+    /// HotSpot's compilation level, 1 to 4.
+    Compiled(u8),
+    /// Stubs, adapters, native wrappers.
+    Other,
+}
+
+pub struct CodeCache {
+    heaps: Vec<u64>,
+    low: u64,
+    high: u64,
+    segments_low: u64,
+    log2_segment: u64,
+    header: u64,
+    used: u64,
+    length: u64,
+    length_is_word: bool,
+    name: u64,
+    level: u64,
+    level_is_byte: bool,
+    /// libjvm's mappings that hold constants.
+    constants: Vec<(u64, u64)>,
+    /// The last level that this JVM compiles to; 0 where it only interprets.
+    last_level: u8,
+}
+
+impl CodeCache {
+    /// `None` where this JVM does not describe its code cache as 17, 21 and 25 do.
+    pub fn find(structs: &VmStructs, maps: &[Mapping], last_level: u8) -> Option<Self> {
+        let array = structs.value("CodeCache", "_heaps")?;
+        let length_at = structs.offset("GrowableArrayBase", "_len")?;
+        let data_at = structs.offset("GrowableArray<int>", "_data")?;
+        // SAFETY: the array of code heaps is made at VM start and never changes; a heap is a pointer each.
+        let heaps = unsafe {
+            let count = *((array + length_at) as *const i32);
+            let data = read(array + data_at);
+            (0..count.clamp(0, 8) as u64).map(|index| read(data + 8 * index)).collect()
+        };
+        let memory = structs.offset("CodeHeap", "_memory")?;
+        let segments = structs.offset("CodeHeap", "_segmap")?;
+        let (low, high) = (structs.offset("VirtualSpace", "_low")?, structs.offset("VirtualSpace", "_high")?);
+        let is_constant = |mapping: &&Mapping| !mapping.writable && mapping.path.ends_with("/libjvm.so");
+        Some(Self {
+            heaps,
+            low: memory + low,
+            high: memory + high,
+            segments_low: segments + low,
+            log2_segment: structs.offset("CodeHeap", "_log2_segment_size")?,
+            header: structs.size_of("HeapBlock")?,
+            used: structs.offset("HeapBlock::Header", "_used")?,
+            length: structs.offset("HeapBlock::Header", "_length")?,
+            length_is_word: structs.field_type("HeapBlock::Header", "_length")? == "size_t",
+            name: structs.offset("CodeBlob", "_name")?,
+            level: structs.offset("nmethod", "_comp_level")?,
+            level_is_byte: structs.field_type("nmethod", "_comp_level")? != "int",
+            constants: maps.iter().filter(is_constant).map(|mapping| (mapping.from, mapping.to)).collect(),
+            last_level,
+        })
+    }
+
+    /// What the code at `pc` is, `None` outside the code cache.
+    pub fn code_at(&self, pc: u64) -> Option<Code> {
+        self.heaps.iter().find_map(|&heap| {
+            let (low, high) = self.bounds(heap);
+            // SAFETY: a code heap's own field.
+            let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
+            (low..high).contains(&pc).then(|| self.blob_of(heap, (pc - low) >> log2, low, log2))
+        })
+    }
+
+    /// Whether code of this kind is what stays when everything has been compiled.
+    pub fn is_final(&self, code: Code) -> bool {
+        match code {
+            Code::Interpreter => self.last_level == 0,
+            Code::Compiled(level) => level == SIMPLE || level == self.last_level || level == FULL_OPTIMIZATION,
+            Code::Other => true,
+        }
+    }
+
+    /// How many methods of the last level there are.
+    pub fn hot_methods(&self) -> u32 {
+        self.heaps.iter().map(|&heap| self.hot_methods_of(heap)).sum()
+    }
+
+    fn hot_methods_of(&self, heap: u64) -> u32 {
+        let (low, high) = self.bounds(heap);
+        // SAFETY: a code heap's own field.
+        let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
+        let (mut block, mut count) = (low, 0);
+        while block < high {
+            // SAFETY: blocks follow each other from `low`; `block` is within what is committed.
+            let (length, used) = unsafe {
+                let at = block + self.length;
+                let length = if self.length_is_word { read(at) } else { u64::from(*(at as *const u32)) };
+                (length, *((block + self.used) as *const u8) != 0)
+            };
+            if length == 0 || length > (high - low) >> log2 {
+                break;
+            }
+            if used && self.what(block + self.header) == Code::Compiled(self.last_level) {
+                count += 1;
+            }
+            block += length << log2;
+        }
+        count
+    }
+
+    fn bounds(&self, heap: u64) -> (u64, u64) {
+        // SAFETY: two words of a code heap, which lives as long as the JVM.
+        unsafe { (read(heap + self.low), read(heap + self.high)) }
+    }
+
+    /// The block that a segment belongs to: the map says how far back its beginning is, in steps of 254 at most.
+    fn blob_of(&self, heap: u64, segment: u64, low: u64, log2: i32) -> Code {
+        // SAFETY: the map has a byte for each segment of what is committed, and `segment` is one of them.
+        let map = unsafe { read(heap + self.segments_low) };
+        let mut at = segment;
+        loop {
+            // SAFETY: as above; `at` only falls, and stays at 0 or more.
+            let back = unsafe { *((map + at) as *const u8) };
+            match back {
+                SEGMENT_FREE => return Code::Other,
+                0 => break,
+                _ => at = at.saturating_sub(back.into()),
+            }
+        }
+        let block = low + (at << log2);
+        // SAFETY: the first byte of a block's header says whether it is used.
+        match unsafe { *((block + self.used) as *const u8) } {
+            0 => Code::Other,
+            _ => self.what(block + self.header),
+        }
+    }
+
+    fn what(&self, blob: u64) -> Code {
+        // SAFETY: a used block holds a blob, at least as long as its header.
+        let name = unsafe { read(blob + self.name) };
+        if !self.constants.iter().any(|&(from, to)| (from..to).contains(&name)) {
+            return Code::Other;
+        }
+        // SAFETY: names of blobs are string constants of libjvm, and this pointer is within its constants.
+        match unsafe { CStr::from_ptr(name as *const c_char) }.to_bytes() {
+            b"Interpreter" => Code::Interpreter,
+            b"nmethod" => {
+                let at = blob + self.level;
+                // SAFETY: a blob of this name is an nmethod, which has a level of this size.
+                let level = unsafe { if self.level_is_byte { *(at as *const u8) } else { *(at as *const u32) as u8 } };
+                Code::Compiled(level)
+            }
+            _ => Code::Other,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What HotSpot's compilers have before them. Neither vmStructs nor a performance counter tells; libjvm's symbol table
+//! does, where it was not stripped (the Debian, Temurin and Oracle builds have one).
+//!
+//! # Safety contract of this file
+//! Reads an int and two pointers at their symbols' addresses, and an int of what the pointers point to: queues are made at
+//! VM start and live as long as the JVM.
+#![allow(unsafe_code)]
+
+use super::libjvm;
+use super::vmstructs::read;
+use object::{Object, ObjectSymbol, ReadCache};
+use std::fs::File;
+use std::path::Path;
+
+const QUEUES: [&[u8]; 2] = [b"_ZN13CompileBroker17_c1_compile_queueE", b"_ZN13CompileBroker17_c2_compile_queueE"];
+/// 0 while the code cache is full.
+const COMPILES: &[u8] = b"_ZN13CompileBroker24_should_compile_new_jobsE";
+/// `CompileQueue::_size`, behind a lock, a name and the list's two ends: the same in 17, 21 and 25.
+const SIZE_AT: u64 = 32;
+/// No queue is longer; something else lies there.
+const SIZE_AT_MOST: u32 = 1_000_000;
+
+pub struct Compilers {
+    /// Addresses of the pointers to the queues.
+    queues: [u64; 2],
+    compiles: u64,
+}
+
+impl Compilers {
+    pub fn find(libjvm: &Path) -> Option<Self> {
+        let base = libjvm::loaded()?.base;
+        let file = ReadCache::new(File::open(libjvm).ok()?);
+        let elf = object::File::parse(&file).ok()?;
+        let mut found = [None; 3];
+        for symbol in elf.symbols() {
+            let name = symbol.name_bytes().unwrap_or_default();
+            let places = QUEUES.iter().copied().chain([COMPILES]);
+            if let Some(place) = places.zip(&mut found).find_map(|(wanted, place)| (wanted == name).then_some(place)) {
+                *place = Some(base + symbol.address());
+            }
+        }
+        let [Some(c1), Some(c2), Some(compiles)] = found else { return None };
+        Some(Self { queues: [c1, c2], compiles })
+    }
+
+    /// How many methods wait; `None` where what lies there cannot be a queue's length.
+    pub fn waiting(&self) -> Option<u32> {
+        self.queues.iter().try_fold(0, |sum: u32, &place| {
+            // SAFETY: a static pointer of libjvm, null where this JVM has no such compiler, else to its queue.
+            let size = unsafe {
+                match read(place) {
+                    0 => 0,
+                    queue => *((queue + SIZE_AT) as *const u32),
+                }
+            };
+            (size <= SIZE_AT_MOST).then_some(sum + size)
+        })
+    }
+
+    /// Whether compilation was stopped because the code cache is full.
+    pub fn stopped(&self) -> bool {
+        // SAFETY: a static int of libjvm.
+        unsafe { *(self.compiles as *const i32) == 0 }
+    }
+}

@@ -1,0 +1,210 @@
+//! Whether a JVM is warm: a pure function of what was seen, so that recorded traces can be judged again.
+//!
+//! Windows are measured in CPU time of the application: without work there is no evidence, so an idle JVM never
+//! passes for a warm one. They grow with age (a fifth of all work so far), so that the evidence of a service that has run
+//! for a minute is not one quiet moment. Why these signals, and not the count of finished compilations: that stood
+//! still for whole seconds while a compiler worked on one large method and a hundred others waited.
+
+use hotfork_abi::Plain;
+use hotfork_abi::warm::{Evidence, NOT_PROVEN_WARM, QUEUE_UNKNOWN, TICK_COMPILERS_STOPPED, Tick, WARM};
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+/// The least work that a verdict stands on.
+const WINDOW_AT_LEAST: u64 = 750_000_000;
+/// A fifth of all work so far.
+const WINDOW_OF_TOTAL: u64 = 5;
+/// A window may grow to this part of all work where its samples are few.
+const WINDOW_AT_MOST_OF_TOTAL: u64 = 2;
+const SAMPLES_AT_LEAST: u32 = 80;
+/// Of one processor. Below it the JIT's thresholds, which decay with time, are not reached, however long it takes.
+const LOAD_PER_MILLE_AT_LEAST: u64 = 50;
+const QUEUE_AT_MOST: u32 = 2;
+const JIT_PER_CENT_AT_MOST: u64 = 3;
+const JIT_BESIDES: u64 = 20_000_000;
+const CLASSES_AT_MOST: u64 = 5;
+const NEW_METHODS_AT_MOST: u32 = 2;
+const COLD_PER_CENT_AT_MOST: f64 = 5.0;
+/// Upper bound of the share that so few samples leave possible (Wilson's interval, 95 %).
+const COLD_PER_CENT_POSSIBLE: f64 = 10.0;
+
+#[derive(Default)]
+pub struct Detector {
+    /// The longest window, and before it the tick whose end is its beginning.
+    ticks: VecDeque<Tick>,
+    /// Application CPU time of all ticks, and of that window.
+    total: u64,
+    kept: u64,
+}
+
+pub enum Verdict {
+    Warm(Evidence),
+    NotYet(Evidence, Vec<Reason>),
+}
+
+/// What speaks against "warm".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    TooLittleWork { done: u64, wanted: u64 },
+    LittleLoad { per_mille: u64 },
+    FewSamples { samples: u32 },
+    Cold { per_cent: f64, possible: f64 },
+    Queue { longest: u32, now: u32 },
+    Jit { cpu: u64, of: u64 },
+    NewMethods { new: u32, of: u32 },
+    NewClasses { new: u64 },
+    CompilersStopped,
+}
+
+impl Detector {
+    pub fn push(&mut self, tick: Tick) -> Verdict {
+        self.total += tick.app_cpu;
+        if !self.ticks.is_empty() {
+            self.kept += tick.app_cpu;
+        }
+        self.ticks.push_back(tick);
+        while let Some(second) = self.ticks.get(1) {
+            if self.kept - second.app_cpu < self.longest() {
+                break;
+            }
+            self.kept -= second.app_cpu;
+            self.ticks.pop_front();
+        }
+        self.judge()
+    }
+
+    fn wanted(&self) -> u64 {
+        (self.total / WINDOW_OF_TOTAL).max(WINDOW_AT_LEAST)
+    }
+
+    fn longest(&self) -> u64 {
+        (self.total / WINDOW_AT_MOST_OF_TOTAL).max(WINDOW_AT_LEAST)
+    }
+
+    fn judge(&self) -> Verdict {
+        let (evidence, load) = self.evidence();
+        let reasons = self.reasons(&evidence, load);
+        if reasons.is_empty() {
+            Verdict::Warm(Evidence { verdict: WARM, ..evidence })
+        } else {
+            Verdict::NotYet(Evidence { verdict: NOT_PROVEN_WARM, ..evidence }, reasons)
+        }
+    }
+
+    /// The shortest window that holds enough work and enough samples, and its load in thousandths of a processor.
+    fn evidence(&self) -> (Evidence, u64) {
+        let mut evidence = Evidence::zeroed();
+        let Some(last) = self.ticks.back() else { return (evidence, 0) };
+        let mut begin = last;
+        let mut queue = None::<u32>;
+        for (index, tick) in self.ticks.iter().enumerate().skip(1).rev() {
+            if evidence.app_cpu >= self.wanted() && evidence.hot + evidence.cold >= SAMPLES_AT_LEAST {
+                break;
+            }
+            evidence.app_cpu += tick.app_cpu;
+            evidence.jit_cpu += tick.jit_cpu;
+            evidence.hot += tick.hot;
+            evidence.cold += tick.cold;
+            if tick.queue != QUEUE_UNKNOWN {
+                queue = queue.max(Some(tick.queue));
+            }
+            begin = self.ticks.get(index - 1).unwrap_or(tick);
+        }
+        evidence.queue = queue.unwrap_or(QUEUE_UNKNOWN);
+        evidence.age = last.at;
+        evidence.app_cpu_total = self.total;
+        evidence.window = last.at - begin.at;
+        evidence.classes = last.classes;
+        evidence.new_classes = last.classes.saturating_sub(begin.classes);
+        evidence.hot_methods = last.hot_methods;
+        evidence.new_hot_methods = last.hot_methods.saturating_sub(begin.hot_methods);
+        let load = (evidence.app_cpu * 1000).checked_div(evidence.window).unwrap_or(0);
+        (evidence, load)
+    }
+
+    fn reasons(&self, evidence: &Evidence, load: u64) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let samples = evidence.hot + evidence.cold;
+        if evidence.app_cpu < self.wanted() {
+            reasons.push(Reason::TooLittleWork { done: evidence.app_cpu, wanted: self.wanted() });
+        }
+        if load < LOAD_PER_MILLE_AT_LEAST {
+            reasons.push(Reason::LittleLoad { per_mille: load });
+        }
+        if samples < SAMPLES_AT_LEAST {
+            reasons.push(Reason::FewSamples { samples });
+        } else {
+            let (per_cent, possible) = cold(evidence.cold, samples);
+            if per_cent > COLD_PER_CENT_AT_MOST || possible > COLD_PER_CENT_POSSIBLE {
+                reasons.push(Reason::Cold { per_cent, possible });
+            }
+        }
+        let now = self.ticks.back().map_or(QUEUE_UNKNOWN, |tick| tick.queue);
+        if evidence.queue != QUEUE_UNKNOWN && (evidence.queue > QUEUE_AT_MOST || now > 0) {
+            reasons.push(Reason::Queue { longest: evidence.queue, now });
+        }
+        if evidence.jit_cpu > evidence.app_cpu * JIT_PER_CENT_AT_MOST / 100 + JIT_BESIDES {
+            reasons.push(Reason::Jit { cpu: evidence.jit_cpu, of: evidence.app_cpu });
+        }
+        if evidence.new_hot_methods > NEW_METHODS_AT_MOST + evidence.hot_methods / 100 {
+            reasons.push(Reason::NewMethods { new: evidence.new_hot_methods, of: evidence.hot_methods });
+        }
+        if evidence.new_classes > CLASSES_AT_MOST {
+            reasons.push(Reason::NewClasses { new: evidence.new_classes });
+        }
+        if !reasons.is_empty() && self.ticks.back().is_some_and(|tick| tick.flags & TICK_COMPILERS_STOPPED != 0) {
+            reasons.push(Reason::CompilersStopped);
+        }
+        reasons
+    }
+}
+
+/// Share of cold samples in per cent, and the share that cannot be ruled out.
+/// Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 1927.
+fn cold(cold: u32, samples: u32) -> (f64, f64) {
+    const Z: f64 = 1.96;
+    let n = f64::from(samples);
+    let share = f64::from(cold) / n;
+    let centre = share + Z * Z / (2.0 * n);
+    let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    (share * 100.0, (centre + spread) / (1.0 + Z * Z / n) * 100.0)
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Duration::from_nanos;
+        match *self {
+            Self::TooLittleWork { done, wanted } => {
+                write!(f, "{:.1?} of work seen, {:.1?} wanted", time(done), time(wanted))
+            }
+            Self::LittleLoad { per_mille } => {
+                write!(f, "{:.1} % of one CPU used: nothing compiles at such a load", per_mille as f64 / 10.0)
+            }
+            Self::FewSamples { samples } => write!(f, "only {samples} samples of Java code"),
+            Self::Cold { per_cent, possible } => {
+                write!(
+                    f,
+                    "{per_cent:.0} % of the time in code that is not compiled for good ({possible:.0} % possible)"
+                )
+            }
+            Self::Queue { longest, now } => write!(f, "methods wait for a compiler ({longest} at most, {now} now)"),
+            Self::Jit { cpu, of } => {
+                write!(
+                    f,
+                    "compilers work ({:.0} % of the application's CPU time)",
+                    cpu as f64 * 100.0 / of.max(1) as f64
+                )
+            }
+            Self::NewMethods { new, of } => write!(f, "{new} of {of} methods are newly compiled for good"),
+            Self::NewClasses { new } => write!(f, "{new} classes were loaded"),
+            Self::CompilersStopped => {
+                f.write_str("the code cache is full and nothing compiles: raise -XX:ReservedCodeCacheSize")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+
+const TICK: u64 = 250_000_000;
+
+/// A quarter of a second of a service that keeps one processor busy and has compiled what it needs.
+fn steady(number: u64) -> Tick {
+    Tick {
+        at: number * TICK,
+        app_cpu: TICK,
+        jit_cpu: 0,
+        vm_cpu: 1_000_000,
+        hot: 40,
+        cold: 0,
+        native: 10,
+        queue: 0,
+        classes: 4000,
+        hot_methods: 500,
+        flags: 0,
+    }
+}
+
+/// Ticks of a steady service, changed by `change`; what speaks against "warm" at the end.
+fn reasons(change: impl Fn(&mut Tick)) -> Vec<Reason> {
+    let mut detector = Detector::default();
+    let mut verdict = None;
+    for number in 1..=20 {
+        let mut tick = steady(number);
+        change(&mut tick);
+        verdict = Some(detector.push(tick));
+    }
+    match verdict.unwrap() {
+        Verdict::Warm(_) => Vec::new(),
+        Verdict::NotYet(_, reasons) => reasons,
+    }
+}
+
+#[test]
+fn a_steady_service_is_warm_and_says_on_what_evidence() {
+    let mut detector = Detector::default();
+    let first = (1..=20).find_map(|number| match detector.push(steady(number)) {
+        Verdict::Warm(evidence) => Some(evidence),
+        Verdict::NotYet(..) => None,
+    });
+    let evidence = first.unwrap();
+    assert_eq!(evidence.age, 4 * TICK, "a window of 0.75 s, and a tick that it begins with");
+    assert_eq!((evidence.window, evidence.app_cpu, evidence.app_cpu_total), (3 * TICK, 3 * TICK, 4 * TICK));
+    assert_eq!((evidence.verdict, evidence.hot, evidence.cold, evidence.queue), (WARM, 120, 0, 0));
+}
+
+#[test]
+fn each_signal_alone_speaks_against_it() {
+    assert_eq!(reasons(|_| {}), []);
+    let last = |tick: &Tick| tick.at == 20 * TICK;
+    assert_eq!(reasons(|tick| tick.queue = 1), [Reason::Queue { longest: 1, now: 1 }]);
+    assert_eq!(reasons(|tick| tick.queue = if last(tick) { 0 } else { 3 }), [Reason::Queue { longest: 3, now: 0 }]);
+    assert!(matches!(reasons(|tick| tick.cold = 10)[..], [Reason::Cold { per_cent, .. }] if per_cent == 20.0));
+    assert!(matches!(reasons(|tick| tick.jit_cpu = TICK / 4)[..], [Reason::Jit { .. }]));
+    assert!(matches!(reasons(|tick| tick.classes += tick.at / TICK * 4)[..], [Reason::NewClasses { .. }]));
+    assert!(matches!(
+        reasons(|tick| tick.hot_methods += (tick.at / TICK * 20) as u32)[..],
+        [Reason::NewMethods { .. }]
+    ));
+}
+
+#[test]
+fn without_work_there_is_no_verdict() {
+    let idle = reasons(|tick| (tick.app_cpu, tick.hot) = (1_000_000, 0));
+    assert!(idle.contains(&Reason::TooLittleWork { done: 19_000_000, wanted: WINDOW_AT_LEAST }), "{idle:?}");
+    assert!(idle.contains(&Reason::LittleLoad { per_mille: 4 }), "{idle:?}");
+    assert!(idle.contains(&Reason::FewSamples { samples: 0 }), "{idle:?}");
+}
+
+#[test]
+fn a_few_samples_prove_little() {
+    // 4 of 80: five per cent, and possibly twelve.
+    let (per_cent, possible) = cold(4, 80);
+    assert!(per_cent == 5.0 && (12.0..12.5).contains(&possible), "{per_cent} {possible}");
+    assert!(cold(0, 80).1 < 5.0);
+}
+
+#[test]
+fn windows_grow_with_age() {
+    let mut detector = Detector::default();
+    for number in 1..=400 {
+        detector.push(steady(number));
+    }
+    // What happened at a hundred seconds of work is forgotten a fifth of them later.
+    let mut disturbed = steady(401);
+    disturbed.jit_cpu = 10 * TICK;
+    let verdicts = [disturbed].into_iter().chain((402..).map(steady)).map(|tick| detector.push(tick));
+    let until_warm = verdicts.take_while(|verdict| matches!(verdict, Verdict::NotYet(..))).count();
+    assert!((60..=140).contains(&until_warm), "{until_warm} ticks");
+    assert!(detector.ticks.len() < 300, "old ticks are dropped: {}", detector.ticks.len());
+}
+
+#[test]
+fn without_a_symbol_table_the_compilers_are_judged_by_their_cpu_time() {
+    assert_eq!(reasons(|tick| tick.queue = QUEUE_UNKNOWN), []);
+    assert!(!reasons(|tick| (tick.queue, tick.jit_cpu) = (QUEUE_UNKNOWN, TICK / 4)).is_empty());
+}
+
+#[test]
+fn a_full_code_cache_is_named_where_it_keeps_code_cold() {
+    let full = |cold: u32| move |tick: &mut Tick| (tick.flags, tick.cold) = (TICK_COMPILERS_STOPPED, cold);
+    let reasons_when_cold = reasons(full(20));
+    assert_eq!(reasons_when_cold.last(), Some(&Reason::CompilersStopped));
+    assert_eq!(reasons(full(0)), [], "nothing that is needed is missing");
+    assert!(Reason::CompilersStopped.to_string().contains("raise -XX:ReservedCodeCacheSize"));
+}
+
+#[test]
+fn reasons_are_sentences() {
+    let cold = Reason::Cold { per_cent: 34.2, possible: 41.9 };
+    assert_eq!(cold.to_string(), "34 % of the time in code that is not compiled for good (42 % possible)");
+    let work = Reason::TooLittleWork { done: 100_000_000, wanted: 750_000_000 };
+    assert_eq!(work.to_string(), "100.0ms of work seen, 750.0ms wanted");
+    let queue = Reason::Queue { longest: 70, now: 12 };
+    assert_eq!(queue.to_string(), "methods wait for a compiler (70 at most, 12 now)");
+}
