@@ -48,6 +48,8 @@ crate::plain_struct! {
         pub agent: Text<4096>,
         /// Why now, in words.
         pub occasion: Text<512>,
+        /// What was done before to bring the JVM to rest, in words.
+        pub rest: Text<256>,
         /// What the warm-up detector saw.
         pub evidence: Evidence,
         /// Descriptors of the agent's own that are not part of the application, -1 where unused.

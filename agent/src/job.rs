@@ -61,7 +61,7 @@ fn warm_occasion(jvm: &Jvm, deadline: Option<Duration>, ready: bool) -> Result<O
             (format!("not proven warm at the deadline, {deadline:?} after the start: {reasons}"), evidence)
         }
     };
-    Ok(Some(Occasion { words, evidence }))
+    Ok(Some(Occasion { evidence, ..Occasion::new(words) }))
 }
 
 impl Job {
@@ -150,8 +150,8 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
         return Err(CaptureError::Busy);
     }
     let mut occasion = occasion.clone();
-    if job.options.quiesce && !rest::await_compilers() {
-        occasion.words += "; its compilers were still at work";
+    if job.options.quiesce {
+        occasion.rest = rest::rest(jvm).join(", ");
     }
     let outcome = capture::capture(jvm, &job.options, &occasion);
     BUSY.store(false, SeqCst);

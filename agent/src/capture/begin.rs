@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 pub struct Occasion {
     pub words: String,
+    /// What was done for it before, in words.
+    pub rest: String,
     /// What the detector saw, all zero where nobody asked it.
     pub evidence: Evidence,
 }
 
 impl Occasion {
     pub fn new(words: impl Into<String>) -> Self {
-        Self { words: words.into(), evidence: Evidence::zeroed() }
+        Self { words: words.into(), rest: String::new(), evidence: Evidence::zeroed() }
     }
 }
 
@@ -65,6 +67,7 @@ pub fn begin(options: &Options, occasion: &Occasion, own_descriptors: &[i32]) ->
         image: path_text(&image)?,
         agent: path_text(&library)?,
         occasion: Text::new(&occasion.words),
+        rest: Text::new(&occasion.rest),
         evidence: occasion.evidence,
         own_descriptors: [-1; 8],
     };

@@ -26,13 +26,15 @@ use crate::hotspot;
 use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::renew::Renewal;
+use hotfork_abi::record::HeapLayout;
 use hotfork_frozen::descriptors::{self, hand_over};
 use hotfork_frozen::fork::{self, World};
-use hotfork_frozen::freeze::{self, freeze};
+use hotfork_frozen::freeze::{self, FreezeError, Frozen, freeze};
 use hotfork_frozen::syscall::{clocks, monotonic};
 use preparation::Preparation;
 use session::Session;
 use std::path::PathBuf;
+use std::time::Duration;
 use suspension::Suspension;
 
 pub enum Outcome {
@@ -126,7 +128,7 @@ fn stop_and_fork(
         tids,
         directory,
     };
-    let frozen = freeze(&mut freezing)?;
+    let frozen = freeze_between_collections(&mut freezing, &record.heap)?;
     times[0] = monotonic();
     let mut handing = descriptors::Request {
         socket: session.socket(),
@@ -155,6 +157,24 @@ fn stop_and_fork(
             }
             Err(error.into())
         }
+    }
+}
+
+/// While the world is stopped for a collection, free heap cannot be told from what is being copied there. Threads of the JVM
+/// are let go again then, three times at most, so that it ends; the application's stay suspended.
+fn freeze_between_collections(request: &mut freeze::Request<'_>, heap: &HeapLayout) -> Result<Frozen, FreezeError> {
+    let mut waits = [5, 20, 50].map(Duration::from_millis).into_iter();
+    loop {
+        let begin = monotonic();
+        let frozen = freeze(request)?;
+        let Some(wait) = waits.next().filter(|_| hotspot::is_collecting(heap)) else { return Ok(frozen) };
+        let now = monotonic();
+        // Another freeze takes about as long, and what comes after it takes time as well.
+        if now + wait.as_nanos() as u64 + 4 * (now - begin) > request.deadline {
+            return Ok(frozen);
+        }
+        frozen.thaw();
+        std::thread::sleep(wait);
     }
 }
 

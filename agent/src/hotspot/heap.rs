@@ -25,6 +25,12 @@ pub fn layout(structs: &VmStructs, collector: &str) -> HeapLayout {
     })
 }
 
+/// Whether a stop-the-world collection is under way.
+pub fn is_collecting(layout: &HeapLayout) -> bool {
+    // SAFETY: the address of a byte of the collected heap's object, which lives as long as the JVM.
+    layout.collecting != 0 && unsafe { (layout.collecting as *const u8).read_volatile() } != 0
+}
+
 fn heap(structs: &VmStructs) -> Option<u64> {
     structs.value("Universe", "_collectedHeap")
 }

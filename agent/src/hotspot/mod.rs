@@ -12,6 +12,7 @@ mod perf;
 mod threads;
 pub mod vmstructs;
 
+pub use heap::is_collecting;
 pub use perf::{AttachPath, remove_announcements};
 pub use threads::java_thread_of;
 

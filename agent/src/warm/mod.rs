@@ -14,6 +14,7 @@ mod threads;
 pub mod watch;
 
 pub use decision::{Reason, Verdict};
+pub use threads::{Threads, Used};
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;

@@ -56,6 +56,7 @@ pub fn text(image: &Image) -> String {
         ),
     );
     row("occasion", taken.occasion.clone());
+    row("rest", taken.rest.clone());
     if let Some(evidence) = &taken.evidence {
         row("evidence", evidence.line());
     }

@@ -84,6 +84,8 @@ pub struct Taken {
     pub stopped: u64,
     /// Why it was taken then, in words.
     pub occasion: String,
+    /// What was done before to bring the JVM to rest, in words.
+    pub rest: String,
     /// What the warm-up detector saw, where it was asked.
     pub evidence: Option<Evidence>,
 }

@@ -246,6 +246,7 @@ fn manifest(
             boot_id: host::kernel::boot_id(),
             stopped: facts.stopped,
             occasion: facts.begin.occasion.as_str().into(),
+            rest: facts.begin.rest.as_str().into(),
             evidence: Evidence::read(&facts.begin.evidence),
         },
         threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),

@@ -79,6 +79,7 @@ impl Jvm {
             image: Text::new(self.directory.join("app.image").to_str().unwrap()),
             agent: Text::new(std::env::current_exe().unwrap().to_str().unwrap()),
             occasion: Text::new("asked for"),
+            rest: Text::empty(),
             evidence: Plain::zeroed(),
             own_descriptors: [-1; 8],
         };

@@ -229,6 +229,7 @@ fn manifest() -> Manifest {
             boot_id: String::new(),
             stopped: 1,
             occasion: "asked for".into(),
+            rest: String::new(),
             evidence: None,
         },
         threads: vec![Thread { tid: 1, name: "main".into() }],

@@ -1,5 +1,5 @@
-//! Rest before a capture: the application goes on, and the compilers finish what it has asked of them. What they have
-//! not finished, every instance would compile again, in its first requests and in memory of its own.
+//! The compilers finish what the application has asked of them. What they have not finished, every instance would compile
+//! again, in its first requests and in memory of its own.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const NOTHING: Duration = Duration::from_millis(2);
 const AT_MOST: Duration = Duration::from_secs(5);
 
 /// Waits until the compilers are idle; false if they were not in time.
-pub fn await_compilers() -> bool {
+pub fn are_idle_in_time() -> bool {
     settles(AT_MOST, WINDOW, compiler_cpu)
 }
 
