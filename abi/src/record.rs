@@ -115,6 +115,41 @@ crate::plain_struct! {
     }
 }
 
+pub const CLOCK_SLOTS: usize = 8;
+
+/// What a `ClockSlot` leads to.
+pub const CALL_CLOCK_GETTIME: u32 = 1;
+pub const CALL_COND_TIMEDWAIT: u32 = 2;
+
+crate::plain_struct! {
+    /// A word through which libjvm calls a function of libc.
+    pub struct ClockSlot {
+        pub address: u64,
+        /// PROT_* of its page.
+        pub protection: u32,
+        /// `CALL_*`
+        pub function: u32,
+    }
+}
+
+crate::plain_struct! {
+    /// HotSpot's monotonic clock, which goes on in an instance from where it was (`hotfork_frozen::clock`).
+    pub struct JvmClock {
+        /// `slot_count` of them are in use; none where they were not found.
+        pub slots: [ClockSlot; CLOCK_SLOTS],
+        pub slot_count: u64,
+        /// What the slots lead to in a JVM that is no instance.
+        pub clock_gettime: u64,
+        pub cond_timedwait: u64,
+        /// Offset in glibc's `pthread_cond_t` of the 4-byte word whose bit 1 is set where the clock is CLOCK_MONOTONIC.
+        pub cond_clock: u64,
+        /// What this clock showed when `CaptureRecord::clocks` was read.
+        pub monotonic: u64,
+        /// 1 when the template's slots lead to `hotfork_frozen::clock`.
+        pub replaced: u64,
+    }
+}
+
 crate::plain_struct! {
     pub struct CaptureRecord {
         pub magic: u64,
@@ -135,6 +170,7 @@ crate::plain_struct! {
         pub rseq_offset: i64,
         pub rseq_size: u64,
         pub clocks: Clocks,
+        pub jvm_clock: JvmClock,
         pub perf: PerfMemory,
         pub heap: HeapLayout,
         pub range_count: u64,

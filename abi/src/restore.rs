@@ -105,6 +105,8 @@ crate::plain_struct! {
         pub ignored_signals: u64,
         /// 0 when PR_SET_MM_MAP was refused and `__curbrk` was set to brk(0) instead.
         pub brk_set: u64,
+        /// By how many nanoseconds HotSpot's monotonic clock has gone on since the capture.
+        pub nap: u64,
         /// Name of the new hsperfdata file; empty when the performance memory is private.
         pub perf_name: Text<256>,
         /// Where to write the times as one JSON line when application threads run, -1 for nowhere. Closed then.

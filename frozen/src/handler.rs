@@ -8,10 +8,10 @@
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_GET_FS, Frame, INSTANCE, hotfork_park};
-use crate::state::{ARRIVALS, CAUGHT, GENERATION, RELEASED, VDSO, slot, state_of};
+use crate::state::{ARRIVALS, CAUGHT, GENERATION, RELEASED, VDSO, WAITING_CODE, slot, state_of};
 use crate::syscall::{call, futex_wake_all, gettid};
 use crate::{hotspot, instance, sampling};
-use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{STATE_RETRY, ThreadSlot};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_GET_NAME;
@@ -21,6 +21,10 @@ const PR_GET_TID_ADDRESS: u32 = 40;
 /// A thread that keeps a caught signal blocked for longer than this many tries does so for itself,
 /// and is not inside a handler.
 const MASK_RETRIES: u32 = 50;
+
+/// A thread on its way into a wait is in libc for some hundred nanoseconds, and gone when it is signalled again. One that
+/// computes there is met there each time, and each time costs the stop a time slice where processors are busy.
+const WAIT_RETRIES: u32 = 3;
 
 /// `siginfo_t` of a signal sent by rt_tgsigqueueinfo(2).
 #[repr(C)]
@@ -83,11 +87,17 @@ pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, uconte
 }
 
 /// A thread inside the vdso must leave it: the instance has another one there. A thread inside
-/// another handler must leave that: its outer frame would need editing as well.
+/// another handler must leave that: its outer frame would need editing as well. A thread that is about to wait must do
+/// so, or its deadline stays one of this host's clock.
 fn must_go_on(frame: Frame, retries: u32) -> bool {
     let at = frame.instruction();
-    let in_vdso = VDSO.iter().any(|[from, to]| (from.load(SeqCst)..to.load(SeqCst)).contains(&at));
-    in_vdso || (retries < MASK_RETRIES && frame.blocked() & CAUGHT.load(SeqCst) != 0)
+    is_in(&VDSO, at)
+        || (retries < MASK_RETRIES && frame.blocked() & CAUGHT.load(SeqCst) != 0)
+        || (retries < WAIT_RETRIES && is_in(&WAITING_CODE, at) && frame.interrupted_call().is_none())
+}
+
+fn is_in(ranges: &[[AtomicU64; 2]], at: u64) -> bool {
+    ranges.iter().any(|[from, to]| (from.load(SeqCst)..to.load(SeqCst)).contains(&at))
 }
 
 /// Writes down what the kernel knows of the calling thread and only the thread itself can ask.

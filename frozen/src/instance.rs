@@ -6,12 +6,13 @@
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake, touch};
+use crate::clock;
 use crate::say::die;
 use crate::state::{index_of, slot, state_of};
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::Plain;
 use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, STATE_PARKED, ThreadSlot};
 use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
@@ -25,6 +26,8 @@ static SECOND: AtomicU32 = AtomicU32::new(0);
 static REVIVED: AtomicU32 = AtomicU32::new(0);
 /// Which instance this is: a captured instance restores as the next one.
 static EPOCH: AtomicU32 = AtomicU32::new(0);
+/// CLOCK_MONOTONIC when this instance began.
+static START: AtomicU64 = AtomicU64::new(0);
 
 struct Arguments(UnsafeCell<Option<InstanceArgs>>);
 // SAFETY: written by `instance_entry` before another thread exists, read only afterwards.
@@ -60,6 +63,10 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     // The registration belongs to the address space; HotSpot and glibc count on it. Kernels without it say no.
     let _ = membarrier(nr::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32);
     EPOCH.fetch_add(1, SeqCst);
+    let now = monotonic();
+    START.store(now, SeqCst);
+    // SAFETY: the template filled the record before it became an image.
+    clock::go_on(unsafe { &(*RECORD.get()).jvm_clock }, now, arguments.nap);
     REVIVED.store(0, SeqCst);
     revive_from(0);
     // SAFETY: the template filled the record before it became an image.
@@ -197,12 +204,13 @@ unsafe fn keep_waiting(frame: Frame, least: u64) {
     let Some(deadline) = frame.futex_deadline() else { return };
     // SAFETY: the record was filled before the image was written.
     let captured = unsafe { (*RECORD.get()).clocks.monotonic };
-    let now = monotonic();
+    let start = START.load(SeqCst);
     // SAFETY: the interrupted call's timespec, on this thread's own stack or in memory of its caller, who waits.
     unsafe {
         let time = deadline as *mut [u64; 2];
         let until = (*time)[0].saturating_mul(SECOND).saturating_add((*time)[1]);
-        let until = until.saturating_add(now.saturating_sub(captured)).max(now.saturating_add(least));
+        let left = until.saturating_sub(captured).max(least);
+        let until = start.saturating_add(left);
         *time = [until / SECOND, until % SECOND];
     }
 }

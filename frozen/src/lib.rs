@@ -14,11 +14,13 @@
 //!  instance    entry of a restored process: signal dispositions, threads, release
 //! ```
 //! Who runs where: `freeze`, `descriptors` and `fork` in the capturing thread of the JVM; `handler` in
-//! every other thread of it; `template` in the forked child; `instance` in a restored process.
+//! every other thread of it; `template` in the forked child; `instance` in a restored process. `clock` is what HotSpot
+//! calls for the time in an instance.
 #![no_std]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod arch;
+pub mod clock;
 pub mod descriptors;
 pub mod fork;
 pub mod freeze;

@@ -31,6 +31,9 @@ static SLOT_COUNT: AtomicU32 = AtomicU32::new(0);
 /// The host's vdso, and stub pages of vdsos that earlier restores left: no thread may be frozen in these.
 pub const VDSO_RANGES: usize = 8;
 pub static VDSO: [[AtomicU64; 2]; VDSO_RANGES] = [const { [const { AtomicU64::new(0) }; 2] }; VDSO_RANGES];
+/// Code in which a thread may carry a deadline that it has not handed to the kernel yet, where a restore finds it:
+/// libc's wait and what takes its place. A thread is not frozen there outside of a system call, if that can be had.
+pub static WAITING_CODE: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
 /// Signals that have a handler: a thread that blocks one of them may be inside that handler.
 pub static CAUGHT: AtomicU64 = AtomicU64::new(0);
 

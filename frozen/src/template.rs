@@ -5,11 +5,11 @@
 //! has one thread, on a static stack; so the statics here have one user at any time.
 #![allow(unsafe_code)]
 
-use crate::Errno;
 use crate::socket::{receive, send};
 use crate::syscall::{
     KernelSigaction, call, close, close_range, exit_group, futex_wake_all, get_sigaction, open, prctl_number, write,
 };
+use crate::{Errno, clock};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::CaptureRecord;
@@ -78,6 +78,8 @@ pub extern "C" fn template_main() -> ! {
     let _ = close_range(control as u32 + 1, u32::MAX, 0);
     own_performance_memory();
     tell_the_jvm();
+    // SAFETY: the child's only thread uses the record.
+    clock::replace(unsafe { &mut (*RECORD.get()).jvm_clock });
     let _ = prctl_number(PR_SET_NAME, c"hotfork-image".as_ptr() as u64);
     // A JVM that is not dumpable has a /proc that an ordinary user's helper cannot read.
     let _ = prctl_number(PR_SET_DUMPABLE, 1);

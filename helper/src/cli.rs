@@ -1,5 +1,6 @@
 //! The command line, as `--help` explains it.
 
+use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,6 +29,15 @@ impl Cli {
             return Ok(Self { verb: Verb::Restore(restore) });
         }
         Self::try_parse_from(arguments)
+    }
+}
+
+/// What is wrong with a command line. Where it is a value, the one line that says so is enough.
+pub fn told(usage: &clap::Error) -> String {
+    let text = usage.to_string();
+    match usage.kind() {
+        ErrorKind::ValueValidation => text.lines().next().unwrap_or_default().to_owned(),
+        _ => text,
     }
 }
 
@@ -74,6 +84,9 @@ pub struct RunArgs {
     /// Whether to restore FILE
     #[arg(long, value_enum, default_value_t = RestoreChoice::Auto)]
     pub restore: RestoreChoice,
+    /// How far System.nanoTime of the restored JVM has gone on since the capture, whatever the age of the image
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_nap, allow_hyphen_values = true)]
+    pub nap: Duration,
     /// Halt the JVM, without its shutdown hooks, once the image is in place
     #[arg(long)]
     pub exit: bool,
@@ -146,6 +159,9 @@ pub struct RestoreArgs {
     /// Set an environment variable of the restored JVM, besides those of this command
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub env: Vec<(OsString, OsString)>,
+    /// How far System.nanoTime of the restored JVM has gone on since the capture, whatever the age of the image
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_nap, allow_hyphen_values = true)]
+    pub nap: Duration,
     /// Compare every page with what was written first
     #[arg(long)]
     pub verify: bool,
@@ -256,6 +272,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// More than a year is a slip of the pen, and far below what would overflow a nanoTime.
+const LONGEST_NAP: Duration = Duration::from_secs(366 * 24 * 3600);
+
+fn parse_nap(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        nap if nap <= LONGEST_NAP => Ok(nap),
+        _ => Err(format!("a nap lasts a year at most: {}m", LONGEST_NAP.as_secs() / 60)),
+    }
+}
+
 fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode & !0o777 == 0 && mode & 0o400 != 0 && mode & 0o022 == 0 => Ok(mode),
@@ -293,6 +319,20 @@ mod tests {
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
         for wrong in ["", "s", "10", "1h", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615m"] {
             assert!(parse_duration(wrong).unwrap_err().contains("10s"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bad_nap_is_one_line() {
+        let read = |nap: &str| Cli::read(["hotfork", "restore", "f", "--nap", nap].map(OsString::from).to_vec());
+        for wrong in ["soon", "10", "-1s", "", "1h", "--quiet"] {
+            let line = told(&read(wrong).unwrap_err());
+            assert!(line.contains("--nap") && line.contains("10s") && !line.contains('\n'), "{wrong}: {line}");
+        }
+        assert!(told(&read("527041m").unwrap_err()).ends_with("a nap lasts a year at most: 527040m"));
+        for (right, seconds) in [("0s", 0), ("2m", 120), ("527040m", 366 * 24 * 3600)] {
+            let Verb::Restore(args) = read(right).unwrap().verb else { panic!("restore") };
+            assert_eq!(args.nap, Duration::from_secs(seconds));
         }
     }
 

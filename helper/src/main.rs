@@ -7,7 +7,7 @@
 #![no_main]
 #![allow(unsafe_code)]
 
-use hotfork_helper::cli::Cli;
+use hotfork_helper::cli::{Cli, told};
 use hotfork_helper::exit::ExitCode;
 use hotfork_helper::restore::start::Start;
 use hotfork_helper::{descriptors, say, verbs};
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> 
             }
         },
         Err(usage) if usage.use_stderr() => {
-            say::line(&usage.to_string());
+            say::line(&told(&usage));
             ExitCode::Usage as i32
         }
         Err(help) => {

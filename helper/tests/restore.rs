@@ -47,6 +47,16 @@ fn verifies_pages_when_asked() {
 }
 
 #[test]
+fn a_clock_that_goes_on_may_be_ahead_of_the_hosts() {
+    let scratch = Scratch::new("clock");
+    let mut tiny = Tiny::new();
+    tiny.manifest.taken.clocks.monotonic = u64::MAX / 2;
+    tiny.manifest.entry.clock_goes_on = true;
+    let output = restore(&scratch.image(&tiny.bytes()));
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+}
+
+#[test]
 fn within_one_boot_the_cpu_is_not_asked_again() {
     let scratch = Scratch::new("boot");
     let mut tiny = Tiny::new();

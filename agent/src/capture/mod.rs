@@ -27,6 +27,7 @@ use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::renew::Renewal;
 use hotfork_abi::record::HeapLayout;
+use hotfork_frozen::clock::of_the_jvm;
 use hotfork_frozen::descriptors::{self, hand_over};
 use hotfork_frozen::fork::{self, World};
 use hotfork_frozen::freeze::{self, FreezeError, Frozen, freeze};
@@ -145,6 +146,7 @@ fn stop_and_fork(
     record.slot_count = frozen.count.into();
     record.leader = frozen.leader.into();
     record.clocks = clocks();
+    record.jvm_clock.monotonic = of_the_jvm(record.clocks.monotonic);
     let forking = fork::Request { control: session.template_control(), shared: preparation.shared.word(), deadline };
     match fork::fork(frozen, record, &forking) {
         Ok(world) => {

@@ -10,12 +10,12 @@ use crate::hotspot::{self, Facts, libjvm};
 use crate::jvm::Jvm;
 use hotfork_abi::record::{CaptureRecord, MAGIC, RANGES, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
-use hotfork_frozen::state::{CAUGHT, VDSO, set_slots};
+use hotfork_frozen::state::{CAUGHT, VDSO, WAITING_CODE, set_slots};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// Threads that may start between counting them and the last one's stop.
 const SPARE_THREADS: usize = 256;
@@ -34,7 +34,9 @@ impl Preparation {
     pub fn make(jvm: &Jvm, facts: &Facts) -> Result<Self, CaptureError> {
         let signal = signal::install()?;
         CAUGHT.store(signal::caught(signal), SeqCst);
-        note_vdso(&hotspot::maps()?);
+        let maps = hotspot::maps()?;
+        note_vdso(&maps);
+        note(&WAITING_CODE, hotspot::waiting_code(&facts.clock, &maps));
         let capacity = count_threads()? + SPARE_THREADS;
         let slots = map_slots(capacity)?;
         let mut record = Box::new(CaptureRecord::zeroed());
@@ -46,6 +48,7 @@ impl Preparation {
         (record.rseq_offset, record.rseq_size) = libjvm::rseq();
         record.perf = facts.perf;
         record.heap = facts.heap;
+        record.jvm_clock = facts.clock;
         record.range_count = facts.ranges.len().min(RANGES) as u64;
         for (place, range) in record.ranges.iter_mut().zip(&facts.ranges) {
             *place = *range;
@@ -95,8 +98,12 @@ fn map_slots(capacity: usize) -> Result<*mut ThreadSlot, CaptureError> {
 fn note_vdso(maps: &[hotspot::Mapping]) {
     let ranges = maps.iter().filter(|mapping| mapping.path == "[vdso]").map(|mapping| (mapping.from, mapping.to));
     let image = crate::renew::former_vdso();
-    let mut ranges = ranges.chain(image);
-    for place in &VDSO {
+    note(&VDSO, ranges.chain(image));
+}
+
+fn note(places: &[[AtomicU64; 2]], ranges: impl IntoIterator<Item = (u64, u64)>) {
+    let mut ranges = ranges.into_iter();
+    for place in places {
         let (from, to) = ranges.next().unwrap_or((0, 0));
         place[0].store(from, SeqCst);
         place[1].store(to, SeqCst);

@@ -29,8 +29,10 @@ pub fn rseq() -> (i64, u64) {
 
 #[derive(Clone, Default)]
 pub struct LoadedLibrary {
-    /// What its file's addresses are relative to.
+    /// What addresses in its file are added to.
     pub base: u64,
+    /// Its dynamic section.
+    pub dynamic: u64,
     /// Writable segments, `.bss` among them.
     pub writable: Vec<(u64, u64)>,
     pub tls_module: u64,
@@ -54,12 +56,15 @@ unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _size: usize, found: *m
         if info.dlpi_name.is_null() || !CStr::from_ptr(info.dlpi_name).to_bytes().ends_with(b"/libjvm.so") {
             return 0;
         }
-        let mut library =
-            LoadedLibrary { base: info.dlpi_addr, tls_module: info.dlpi_tls_modid as u64, ..Default::default() };
+        let (base, tls_module) = (info.dlpi_addr, info.dlpi_tls_modid as u64);
+        let mut library = LoadedLibrary { base, tls_module, ..Default::default() };
         for header in std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) {
             if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
                 let from = info.dlpi_addr + header.p_vaddr;
                 library.writable.push((from, from + header.p_memsz));
+            }
+            if header.p_type == libc::PT_DYNAMIC {
+                library.dynamic = info.dlpi_addr + header.p_vaddr;
             }
             if header.p_type == libc::PT_TLS {
                 library.tls_block = (info.dlpi_tls_data as u64, header.p_memsz);

@@ -1,6 +1,7 @@
 //! Where this JVM keeps what a capture has to know, read from outside: exported vmStructs, thread-local
 //! storage, /proc/self/maps. No symbol table is needed, and nothing is written.
 
+mod clock;
 pub mod code_cache;
 pub mod compilers;
 pub mod counters;
@@ -12,19 +13,22 @@ mod perf;
 mod threads;
 pub mod vmstructs;
 
+pub use clock::waiting_code;
 pub use heap::is_collecting;
 pub use perf::{AttachPath, remove_announcements};
 pub use threads::java_thread_of;
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
-use hotfork_abi::record::{HeapLayout, KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
+use hotfork_abi::Plain;
+use hotfork_abi::record::{HeapLayout, JvmClock, KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 use vmstructs::VmStructs;
 
 pub struct Facts {
     pub collector: &'static str,
     pub perf: PerfMemory,
     pub heap: HeapLayout,
+    pub clock: JvmClock,
     pub ranges: Vec<KnownRange>,
 }
 
@@ -54,7 +58,15 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
         collector,
         perf: perf::performance_memory(&structs, &maps),
         heap: heap::layout(&structs, collector),
+        clock: jvm_clock(&maps),
         ranges: ranges(&structs, &maps),
+    })
+}
+
+fn jvm_clock(maps: &[Mapping]) -> JvmClock {
+    clock::look_up(maps).unwrap_or_else(|why| {
+        log::warn!("{why}: instances will see the host's clock");
+        JvmClock::zeroed()
     })
 }
 

@@ -18,6 +18,7 @@ pub fn json(image: &Image) -> Value {
         "command": manifest.identity,
         "cwd": manifest.cwd,
         "taken": manifest.taken,
+        "clock_goes_on": manifest.entry.clock_goes_on,
         "cpu": manifest.cpu,
         "threads": manifest.threads,
         "mappings": manifest.mapping_count,
@@ -62,6 +63,9 @@ pub fn text(image: &Image) -> String {
     }
     row("jdk", format!("{} {} ({}) in {}", jdk.vm_name, jdk.vm_version, jdk.vm_vendor, jdk.home));
     row("collector", format!("{}, heap up to {}", jdk.collector, size(manifest.max_heap)));
+    let clock =
+        if manifest.entry.clock_goes_on { "goes on from the capture, plus --nap" } else { "shows the host's time" };
+    row("nanoTime", clock.into());
     row("command", format!("{} {}", manifest.identity.java.display(), manifest.identity.arguments.join(" ")));
     row("directory", manifest.cwd.display().to_string());
     row("cpu", format!("{} ({})", manifest.cpu.model, manifest.cpu.vendor));

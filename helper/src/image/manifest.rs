@@ -215,6 +215,8 @@ pub struct Entry {
     /// Directory and name of the captured JVM's hsperfdata file.
     pub perf_file: Option<PathBuf>,
     pub leader_tid: i32,
+    /// HotSpot's monotonic clock goes on from where it was, else it shows the host's.
+    pub clock_goes_on: bool,
 }
 
 /// An entry point of the image's vdso, at its address in the image.

@@ -6,6 +6,7 @@ use crate::image::manifest::{Entry, MemoryMapFields};
 use hotfork_abi::restore::*;
 use hotfork_abi::{Plain, Text};
 use std::path::Path;
+use std::time::Duration;
 
 pub struct Arguments<'a> {
     pub space: &'a Space,
@@ -13,6 +14,7 @@ pub struct Arguments<'a> {
     pub start: Start,
     pub perf_path: Option<&'a Path>,
     pub checked: u64,
+    pub nap: Duration,
     pub close_from: i32,
 }
 
@@ -43,6 +45,7 @@ impl Arguments<'_> {
         instance.environment_count = environment.count;
         instance.ignored_signals = self.start.ignored_signals;
         instance.perf_name = self.perf_path.map_or(Text::empty(), |path| Text::new(&path.to_string_lossy()));
+        instance.nap = self.nap.as_nanos() as u64;
         instance.times_fd = -1;
         instance.times[TIME_MAIN] = self.start.time;
         instance.times[TIME_CHECKED] = self.checked;

@@ -48,14 +48,15 @@ fn cpu(image: &Image) -> Answer {
     }
 }
 
+/// Where HotSpot's clock does not go on from where it was, it must not go back.
 fn clock(image: &Image) -> Answer {
     let (then, now) = (image.manifest.taken.clocks.monotonic, clocks::monotonic());
-    if now >= then {
+    if image.manifest.entry.clock_goes_on || now >= then {
         return Ok(());
     }
     let seconds = |nanoseconds: u64| nanoseconds / 1_000_000_000;
     Err(Refusal::outdated(format!(
-        "this host has been up for {} s only, the image's host for {} s: waits in the JVM would hang; take the image again here",
+        "this host has been up for {} s only, the image's host for {} s: waits in the JVM would hang, which sees the host's clock; take the image again here",
         seconds(now),
         seconds(then)
     )))

@@ -49,6 +49,7 @@ impl Prepared {
             start: self.start,
             perf_path: perf.as_ref().map(|perf| perf.path.as_path()),
             checked: self.checked,
+            nap: self.options.nap,
             close_from: room,
         }
         .fill();

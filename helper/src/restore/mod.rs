@@ -33,6 +33,7 @@ use start::Start;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub struct Options {
@@ -42,6 +43,8 @@ pub struct Options {
     pub trust_owner: Option<u32>,
     pub quiet: bool,
     pub times: Option<PathBuf>,
+    /// What `System.nanoTime` has gone on by.
+    pub nap: Duration,
 }
 
 /// An image that fits, and all that is needed to become it.

@@ -49,6 +49,7 @@ pub fn describe(
         perf_operation,
         perf_file: perf_file(template, captured, maps_before)?,
         leader_tid: captured.slots[record.leader as usize].tid,
+        clock_goes_on: record.jvm_clock.replaced != 0,
     })
 }
 

@@ -46,7 +46,8 @@ enum Stopped {
 }
 
 fn restore(args: &RunArgs, image: &Path, java: &Path, start: Start) -> Result<std::convert::Infallible, Stopped> {
-    let options = Options { trust_owner: args.trust_owner, quiet: args.capture.quiet, ..Options::default() };
+    let (trust_owner, quiet, nap) = (args.trust_owner, args.capture.quiet, args.nap);
+    let options = Options { trust_owner, quiet, nap, ..Options::default() };
     let prepared = Prepared::new(image, options, start).map_err(Stopped::Refused)?;
     let usage = |error: &dyn std::fmt::Display| Stopped::Final(Failure::new(ExitCode::Usage, error.to_string()));
     let cwd = std::env::current_dir()

@@ -266,6 +266,7 @@ fn manifest() -> Manifest {
             perf_operation: None,
             perf_file: None,
             leader_tid: 1,
+            clock_goes_on: false,
         },
         pages: vec![PagesOfKind { kind: "code".into(), in_image: 4, zero: 0, dead: 0 }],
         mapping_count: 4,
