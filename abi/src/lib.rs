@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod load;
 pub mod options;
 mod plain;
 pub mod record;

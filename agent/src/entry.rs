@@ -96,6 +96,9 @@ impl Agent for Hotfork {
         if when.needs_ready() {
             crate::ready::expect();
         }
+        if let Err(error) = crate::load::start(&jvm, &options) {
+            report::line(&format!("{error}; the JVM goes on without its training load"));
+        }
         let deadline = options.deadline;
         let moment = match when {
             When::Manual => return,
@@ -171,6 +174,12 @@ fn restore_instead(options: &Options) -> Result<(), String> {
     }
     if options.mode != 0 {
         run.arg("--mode").arg(format!("{:o}", options.mode));
+    }
+    for load in &options.load {
+        run.arg("--load").arg(load);
+    }
+    if let Some(port) = options.load_port {
+        run.arg("--load-port").arg(port.to_string());
     }
     run.arg("--max-stop").arg(format!("{}ms", options.max_stop.as_millis()));
     if let Some(uid) = options.trust_owner {

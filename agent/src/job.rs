@@ -5,7 +5,7 @@ use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
 use crate::warm::{self, Wait};
-use crate::{ready, rest};
+use crate::{load, ready, rest};
 use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -106,6 +106,7 @@ pub fn run(jvm: &Jvm, job: &Job) {
         Ok(None) => return,
         Err(error) => {
             PENDING.store(false, SeqCst);
+            load::end();
             report::line(&format!("{error}; the JVM goes on, no image will be made"));
             return;
         }
@@ -131,6 +132,7 @@ pub fn run(jvm: &Jvm, job: &Job) {
     }
     if job.is_promised() {
         PENDING.store(false, SeqCst);
+        load::end();
     }
 }
 
@@ -153,6 +155,7 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
     if job.options.quiesce {
         occasion.rest = rest::rest(jvm).join(", ");
     }
+    let _resumed_at_the_end = load::pause();
     let outcome = capture::capture(jvm, &job.options, &occasion);
     BUSY.store(false, SeqCst);
     if job.is_promised() {
@@ -161,6 +164,9 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
     match outcome? {
         Outcome::Instance => {}
         Outcome::Saved { image, size, stopped, saving } => {
+            if !PENDING.load(SeqCst) {
+                load::end();
+            }
             if !job.options.quiet && job.options.control.is_none() {
                 report::line(&format!(
                     "image {} ({}), the JVM stood still for {}, saving took {}",

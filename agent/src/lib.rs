@@ -7,6 +7,7 @@
 //!  ready       the application's own word, for when=ready
 //!  warm        the warm-up detector, for when=warm
 //!  rest        what is awaited before a capture
+//!  load        the training load, which another process drives
 //!  capture     one capture: helper, suspension, freeze, fork, thaw
 //!  hotspot     where this JVM keeps things: vmStructs, thread-local storage, hsperfdata
 //!  renew       what a restored instance must know anew before application threads run
@@ -20,6 +21,7 @@ mod entry;
 mod hotspot;
 mod job;
 mod jvm;
+mod load;
 mod options;
 mod ready;
 mod renew;

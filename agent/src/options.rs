@@ -1,6 +1,6 @@
 //! The agent's options: `key=value`, separated by commas; `\,` stands for a comma, `\\` for a backslash.
 
-use hotfork_abi::options;
+use hotfork_abi::{load, options};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +22,10 @@ pub struct Options {
     pub max_stop: Duration,
     pub trust_owner: Option<u32>,
     pub quiet: bool,
+    /// What to ask the application for until the image is taken: one shell command, or addresses.
+    pub load: Vec<String>,
+    /// The port that the load waits for.
+    pub load_port: Option<u16>,
     /// Wait before a capture until the compilers are idle.
     pub quiesce: bool,
     /// By attach: show the detector's ticks at `control`, instead of capturing.
@@ -100,6 +104,8 @@ impl Default for Options {
             max_stop: Duration::from_millis(200),
             trust_owner: None,
             quiet: false,
+            load: Vec::new(),
+            load_port: None,
             quiesce: true,
             watch: false,
             exit: false,
@@ -111,7 +117,7 @@ impl Default for Options {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error(
-        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, quiesce, watch, exit, pid"
+        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, load, load-port, quiesce, watch, exit, pid"
     )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
@@ -120,6 +126,10 @@ pub enum OptionError {
         "agent option deadline bounds the wait of when=warm, ready and warm+ready: add one of them, or leave deadline out"
     )]
     NoDeadline,
+    #[error("agent option load: {0}")]
+    Load(&'static str),
+    #[error("agent option load-port names the port that a load waits for: add load=, or leave load-port out")]
+    NoLoad,
 }
 
 impl Options {
@@ -131,6 +141,10 @@ impl Options {
         }
         if options.deadline.is_some() && !options.when().waits_for_a_verdict() {
             return Err(OptionError::NoDeadline);
+        }
+        load::check(options.load.iter().map(String::as_str)).map_err(OptionError::Load)?;
+        if options.load_port.is_some() && options.load.is_empty() {
+            return Err(OptionError::NoLoad);
         }
         Ok(options)
     }
@@ -174,6 +188,11 @@ impl Options {
             }
             "trust-owner" => {
                 self.trust_owner = Some(value.parse().map_err(|_| malformed("it takes a numeric user id"))?)
+            }
+            "load" => self.load.push(value.into()),
+            "load-port" => {
+                let port = value.parse().ok().filter(|&port| port != 0);
+                self.load_port = Some(port.ok_or_else(|| malformed("it takes a port number"))?);
             }
             "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
             "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
@@ -247,6 +266,18 @@ mod tests {
         assert_eq!(Options::parse("deadline=60s,image=/i").unwrap().when(), When::Warm);
         assert_eq!(Options::parse("when=warm+ready").unwrap().when(), When::WarmAndReady);
         assert_eq!(Options::parse("quiet").unwrap().when(), When::Manual);
+    }
+
+    #[test]
+    fn loads_are_addresses_or_one_command() {
+        let options = Options::parse("load=http://localhost:1/a\\,b,load=http://localhost:1/c,load-port=1").unwrap();
+        assert_eq!(options.load, ["http://localhost:1/a,b", "http://localhost:1/c"]);
+        assert_eq!(options.load_port, Some(1));
+        let text = |options| Options::parse(options).unwrap_err().to_string();
+        assert!(text("load=a,load=b").starts_with("agent option load: there can be one command only"));
+        assert!(text("load=").starts_with("agent option load: a load is a command"));
+        assert!(text("load-port=80").contains("add load="));
+        assert_eq!(text("load=a,load-port=0"), "agent option load-port=0: it takes a port number");
     }
 
     #[test]

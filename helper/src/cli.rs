@@ -66,6 +66,9 @@ pub enum Verb {
     /// The agent's other half during a capture; started by the agent only
     #[command(hide = true)]
     ServeCapture(ServeCaptureArgs),
+    /// Drives the load of `run --load`; started by the agent only
+    #[command(hide = true)]
+    DriveLoad(DriveLoadArgs),
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +90,15 @@ pub struct RunArgs {
     /// How far System.nanoTime of the restored JVM has gone on since the capture, whatever the age of the image
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_nap, allow_hyphen_values = true)]
     pub nap: Duration,
+    /// Train the JVM until the image is taken: http://... is asked for again and again, over a few connections, as soon as
+    /// the application listens (may be given several times); anything else is a shell command, which finds the
+    /// application's port in HOTFORK_PORT
+    #[arg(long, value_name = "URL|COMMAND")]
+    pub load: Vec<String>,
+    /// With `--load`: the port to wait for [default: that of the URLs; for a command the first TCP port that the
+    /// application opens]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), requires = "load")]
+    pub load_port: Option<u16>,
     /// Halt the JVM, without its shutdown hooks, once the image is in place
     #[arg(long)]
     pub exit: bool,
@@ -208,6 +220,22 @@ pub struct ServeCaptureArgs {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DriveLoadArgs {
+    /// Descriptor of the socket to the agent
+    #[arg(long, value_name = "FD", default_value_t = 3)]
+    pub socket: i32,
+    /// Pid of the JVM
+    #[arg(long)]
+    pub pid: i32,
+    /// The port to wait for
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// URLs, or one command
+    #[arg(last = true, required = true)]
+    pub load: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod host;
 pub mod identity;
 pub mod image;
+pub mod load;
 pub mod proc;
 mod reach;
 pub mod report;

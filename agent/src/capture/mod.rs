@@ -21,6 +21,7 @@ mod suspension;
 pub use begin::{Occasion, helper_path};
 pub use error::CaptureError;
 pub use session::{limit_sending, meet, tell};
+pub use spawn::{Adopted, Helper, start_helper};
 
 use crate::hotspot;
 use crate::jvm::Jvm;

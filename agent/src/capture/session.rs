@@ -4,7 +4,8 @@
 //! `unsafe` waits for the template by raw pid, with __WALL because its exit signal is 0.
 #![allow(unsafe_code)]
 
-use super::{CaptureError, Outcome, begin, spawn};
+use super::spawn::{Adopted, Helper, start_helper};
+use super::{CaptureError, Outcome, begin};
 use crate::options::Options;
 use hotfork_abi::capture::{ABANDONED, FORKED, Forked, READY, REFUSED, Refused, SAVED, Saved};
 use hotfork_abi::{Plain, Text};
@@ -26,10 +27,12 @@ const HELPER_SAVES: Duration = Duration::from_secs(600);
 
 pub struct Session {
     socket: OwnedFd,
+    /// Waited for after the socket is closed.
+    _helper: Adopted,
     tasks: File,
     descriptor_list: File,
     template_control: OwnedFd,
-    own: [RawFd; 5],
+    own: [RawFd; 6],
     image: PathBuf,
 }
 
@@ -43,19 +46,19 @@ impl Session {
             return Err(CaptureError::NoImage);
         }
         let (tasks, descriptor_list) = (open("/proc/self/task")?, open("/proc/self/fd")?);
-        let socket = match &options.control {
-            Some(path) => meet(path)?,
-            None => spawn::start_helper(&begin::helper_path(options)?)?,
+        let Helper { socket, adopted } = match &options.control {
+            Some(path) => Helper { socket: meet(path)?, adopted: Adopted::none() },
+            None => start_helper(&begin::helper_path(options)?, &["serve-capture"])?,
         };
         limit_sending(&socket)?;
-        let listener = crate::control::listener();
-        let mut own = [socket.as_raw_fd(), tasks.as_raw_fd(), descriptor_list.as_raw_fd(), listener, -1];
+        let (listener, load) = (crate::control::listener(), crate::load::socket());
+        let mut own = [socket.as_raw_fd(), tasks.as_raw_fd(), descriptor_list.as_raw_fd(), -1, listener, load];
         let begin = begin::begin(options, occasion, &own)?;
         send(&socket, begin.as_bytes(), "the greeting")?;
         let control = ready(&socket)?;
-        own[4] = control.as_raw_fd();
+        own[3] = control.as_raw_fd();
         let image = PathBuf::from(begin.image.as_str());
-        Ok(Self { socket, tasks, descriptor_list, template_control: control, own, image })
+        Ok(Self { socket, _helper: adopted, tasks, descriptor_list, template_control: control, own, image })
     }
 
     pub fn socket(&self) -> RawFd {

@@ -7,6 +7,7 @@ pub mod pagemap;
 pub mod smaps;
 pub mod stat;
 pub mod status;
+pub mod tcp;
 
 use std::fmt;
 use std::io;

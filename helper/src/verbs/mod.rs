@@ -1,6 +1,7 @@
 //! One file for each verb of the command line.
 
 pub mod check;
+pub mod drive_load;
 pub mod inspect;
 pub mod restore;
 pub mod run;
@@ -22,5 +23,6 @@ pub fn run(verb: Verb, start: Start) -> Result<i32, Failure> {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::ServeCapture(args) => serve_capture::run(args),
+        Verb::DriveLoad(args) => drive_load::run(args),
     }
 }

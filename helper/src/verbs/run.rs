@@ -25,6 +25,7 @@ pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
             "--deadline bounds the wait of --when warm and --when ready: use one of them, or leave --deadline out";
         return Err(Failure::new(ExitCode::Usage, message));
     }
+    crate::load::check(&args.load).map_err(|why| Failure::new(ExitCode::Usage, format!("--load: {why}")))?;
     let image = std::path::absolute(&args.image)
         .map_err(|error| Failure::new(ExitCode::Usage, format!("--image {}: {error}", args.image.display())))?;
     let java = launcher(&args.command, &image, args.when)?;
@@ -137,6 +138,13 @@ fn become_command(args: &RunArgs, image: &Path, java: &Path, replace: bool) -> R
     options.add("when", if replace { args.when } else { When::Manual }.option());
     if let Some(deadline) = args.deadline.filter(|_| replace) {
         options.add("deadline", milliseconds(deadline));
+    }
+    // It trains for the image that is to be taken.
+    for load in args.load.iter().filter(|_| replace) {
+        options.add("load", load);
+    }
+    if let Some(port) = args.load_port.filter(|_| replace) {
+        options.add("load-port", port.to_string());
     }
     options.add("restore", "never");
     options.add("pid", std::process::id().to_string());

@@ -21,7 +21,7 @@ pub fn run(args: ServeCaptureArgs) -> Result<i32, Failure> {
     Ok(0)
 }
 
-fn take_socket(number: i32) -> Result<OwnedFd, Failure> {
+pub fn take_socket(number: i32) -> Result<OwnedFd, Failure> {
     let refuse = || {
         Failure::new(ExitCode::Usage, format!("descriptor {number} is no socket of an agent: use `hotfork snapshot`"))
     };
@@ -39,8 +39,8 @@ fn take_socket(number: i32) -> Result<OwnedFd, Failure> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// When memory runs out while an image is written, the helper goes, never the application.
-fn be_killed_first() {
+/// When memory runs out, the helper goes, never the application.
+pub fn be_killed_first() {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
         log::warn!("cannot raise oom_score_adj: {error}");
     }

@@ -2,8 +2,12 @@
 
 use super::failed;
 use crate::exit::{ExitCode, Failure};
+use crate::proc::Process;
 use std::fs;
 use std::io;
+
+/// Verbs of Hotfork's own processes, which a JVM that is pid 1 adopts.
+const OWN: [&str; 2] = ["serve-capture", "drive-load"];
 
 /// Refuses, by pid and name, when a child runs. One that has ended and waits to be reaped does not count.
 pub fn refuse_running(pid: i32) -> Result<(), Failure> {
@@ -27,13 +31,20 @@ fn running(pid: i32) -> io::Result<Vec<Child>> {
             // The thread has ended, or the kernel was built without CONFIG_PROC_CHILDREN.
             Err(error) if is_gone(&error) => {
                 if !fs::exists("/proc/thread-self/children")? {
-                    return Ok(stats(all_processes()?).filter(|child| child.parent == pid && child.runs).collect());
+                    return Ok(stats(all_processes()?)
+                        .filter(|child| child.parent == pid && child.runs && !is_own(child))
+                        .collect());
                 }
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(stats(pids).filter(|child| child.runs).collect())
+    Ok(stats(pids).filter(|child| child.runs && !is_own(child)).collect())
+}
+
+fn is_own(child: &Child) -> bool {
+    let words = Process(child.pid).strings("cmdline").unwrap_or_default();
+    child.name == "hotfork" && words.get(1).is_some_and(|verb| OWN.iter().any(|own| own.as_bytes() == verb))
 }
 
 fn is_gone(error: &io::Error) -> bool {

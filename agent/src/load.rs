@@ -1,0 +1,166 @@
+//! The training load (`load=`): a helper process drives it, from the JVM's start until the image is taken. Here it is
+//! started, paused for each capture and ended, and what it has to say is told.
+//!
+//! An instance has none: the socket is no part of its descriptors, and the thread that listens here ends there.
+
+use crate::capture::{Adopted, CaptureError, Helper, helper_path, start_helper};
+use crate::jvm::Jvm;
+use crate::options::Options;
+use crate::report;
+use hotfork_abi::load::{END, LINE_AT_MOST, PAUSE, PAUSED, RESUME};
+use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+use std::mem::forget;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The driver waits for answers to requests for a second.
+const PAUSES_WITHIN: Duration = Duration::from_secs(2);
+/// How often the listening thread of an instance looks whether it is in one, after the first moments.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Runs,
+    Pausing,
+    Paused,
+    Ends,
+}
+
+struct Load {
+    socket: Arc<OwnedFd>,
+    state: State,
+    /// The instance that it was started in.
+    born: u32,
+}
+
+static LOAD: Mutex<Option<Load>> = Mutex::new(None);
+static CHANGED: Condvar = Condvar::new();
+
+fn lock() -> MutexGuard<'static, Option<Load>> {
+    LOAD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Load {
+    /// A driver that does not hear has ended, which the listening thread tells.
+    fn say(&mut self, word: &[u8], state: State) {
+        self.state = state;
+        if let Err(errno) = send(self.socket.as_raw_fd(), word, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+            log::debug!("the load's driver does not hear {:?}: {errno}", String::from_utf8_lossy(word));
+        }
+    }
+}
+
+/// Starts the process that waits until the application listens, and then drives the load.
+pub fn start(jvm: &Jvm, options: &Options) -> Result<(), CaptureError> {
+    if options.load.is_empty() {
+        return Ok(());
+    }
+    let pid = std::process::id().to_string();
+    let port = options.load_port.map(|port| port.to_string());
+    let mut arguments = vec!["drive-load", "--pid", &pid];
+    if let Some(port) = &port {
+        arguments.extend(["--port", port]);
+    }
+    arguments.push("--");
+    arguments.extend(options.load.iter().map(String::as_str));
+    let Helper { socket, adopted } = start_helper(&helper_path(options)?, &arguments)?;
+    let (socket, born) = (Arc::new(socket), epoch());
+    let listened = Arc::clone(&socket);
+    *lock() = Some(Load { socket, state: State::Runs, born });
+    jvm.spawn("Hotfork load", Box::new(move |_| listen(listened, adopted, born))).map_err(|error| {
+        lock().take();
+        CaptureError::Jvm(error.to_string())
+    })
+}
+
+/// The agent's own descriptor, for the record of a capture; -1 without a load.
+pub fn socket() -> RawFd {
+    lock().as_ref().map_or(-1, |load| load.socket.as_raw_fd())
+}
+
+/// No request is under way until this is dropped.
+pub struct Paused(());
+
+pub fn pause() -> Paused {
+    let mut load = lock();
+    if let Some(load) = load.as_mut().filter(|load| load.state == State::Runs) {
+        load.say(PAUSE, State::Pausing);
+    }
+    let waits = |load: &mut Option<Load>| load.as_ref().is_some_and(|load| load.state == State::Pausing);
+    let (_load, waited) =
+        CHANGED.wait_timeout_while(load, PAUSES_WITHIN, waits).unwrap_or_else(PoisonError::into_inner);
+    if waited.timed_out() {
+        log::warn!("the load does not pause; the capture begins under load");
+    }
+    Paused(())
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let mut load = lock();
+        match load.as_mut() {
+            // The number is nobody's here, or somebody else's.
+            Some(other) if other.born != epoch() => forget(load.take()),
+            Some(load) if matches!(load.state, State::Pausing | State::Paused) => load.say(RESUME, State::Runs),
+            _ => {}
+        }
+        CHANGED.notify_all();
+    }
+}
+
+/// The image is taken, or none will be.
+pub fn end() {
+    if let Some(load) = lock().as_mut().filter(|load| load.born == epoch() && load.state != State::Ends) {
+        load.say(END, State::Ends);
+    }
+    CHANGED.notify_all();
+}
+
+/// Hears the driver until it ends. While the load pauses, nothing is read: a thread of an instance would read there from
+/// what is not its own any more.
+fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
+    let mut heard = [0; LINE_AT_MOST];
+    while epoch() == born {
+        let load = lock();
+        if load.as_ref().is_some_and(|load| load.state == State::Paused) {
+            // In an instance a wait like this lasts beyond the first moments.
+            drop(CHANGED.wait_timeout(load, LOOKS_EVERY));
+            continue;
+        }
+        drop(load);
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        // A freeze interrupts this, and it is not restarted.
+        if poll(&mut polled, PollTimeout::NONE).is_err() || epoch() != born {
+            continue;
+        }
+        match recv(socket.as_raw_fd(), &mut heard, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(0) | Err(_) => {
+                has_ended();
+                drop((socket, adopted));
+                return;
+            }
+            Ok(length) if &heard[..length] == PAUSED => {
+                if let Some(load) = lock().as_mut().filter(|load| load.state == State::Pausing) {
+                    load.state = State::Paused;
+                }
+                CHANGED.notify_all();
+            }
+            Ok(length) => report::line(&String::from_utf8_lossy(&heard[..length])),
+        }
+    }
+    forget((socket, adopted));
+    // This thread's end takes page faults, which an instance's first moments are free of.
+    std::thread::sleep(Duration::from_nanos(FIRST_MOMENTS));
+}
+
+fn has_ended() {
+    if lock().take().is_some_and(|load| load.state != State::Ends) {
+        report::line("the process that drives the training load has ended; the JVM goes on without a load");
+    }
+    CHANGED.notify_all();
+}

@@ -1,0 +1,181 @@
+//! One connection of the built-in load: HTTP/1.1, plain, kept alive. `httparse` reads heads; bodies are thrown away.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+/// A first request after the start of a large application may take long.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const HEADERS: usize = 128;
+const HEAD_AT_MOST: usize = 256 << 10;
+
+/// What an address names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub url: String,
+    /// Host and port as they stand in the address.
+    pub authority: String,
+    host: String,
+    pub port: u16,
+    request: String,
+}
+
+impl Target {
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let wrong = |why| format!("{url}: {why}; write http://HOST:PORT/PATH");
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(wrong("an address holds no blanks and no letters beyond ASCII (percent-encode them)"));
+        }
+        let rest = url.strip_prefix("http://").ok_or_else(|| wrong("it does not begin with http://"))?;
+        let rest = rest.split('#').next().unwrap_or(rest);
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(wrong("a user name in it is not sent"));
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                (host, port.parse().ok().filter(|&port| port != 0).ok_or_else(|| wrong("its port is no port number"))?)
+            }
+            _ => (authority, 80),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() {
+            return Err(wrong("it names no host"));
+        }
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let request =
+            format!("GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: hotfork\r\nAccept: */*\r\n\r\n");
+        Ok(Self { url: url.into(), authority: authority.into(), host: host.into(), port, request })
+    }
+}
+
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    head: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// The server closes the connection after it.
+    pub last: bool,
+}
+
+enum Body {
+    None,
+    Length(u64),
+    Chunks,
+    UntilClose,
+}
+
+impl Connection {
+    pub fn open(target: &Target) -> io::Result<Self> {
+        let mut failure = io::Error::other("the host has no address");
+        for address in (target.host.as_str(), target.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECTS_WITHIN) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+                    stream.set_write_timeout(Some(ANSWERS_WITHIN))?;
+                    return Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), head: Vec::new() });
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Asks for it, and reads the answer to its end.
+    pub fn get(&mut self, target: &Target) -> io::Result<Answer> {
+        self.stream.get_mut().write_all(target.request.as_bytes())?;
+        read_answer(&mut self.stream, &mut self.head)
+    }
+}
+
+fn read_answer(from: &mut impl BufRead, head: &mut Vec<u8>) -> io::Result<Answer> {
+    let (answer, body) = loop {
+        read_head(from, head)?;
+        let (answer, body) = parse_head(head)?;
+        // 100 Continue, 103 Early Hints: the answer itself follows.
+        if answer.status >= 200 {
+            break (answer, body);
+        }
+    };
+    match body {
+        Body::None => {}
+        Body::Length(length) => skip(from, length)?,
+        Body::Chunks => skip_chunks(from, head)?,
+        Body::UntilClose => io::copy(from, &mut io::sink()).map(drop)?,
+    }
+    Ok(answer)
+}
+
+/// Up to and with the empty line.
+fn read_head(from: &mut impl BufRead, head: &mut Vec<u8>) -> io::Result<()> {
+    head.clear();
+    loop {
+        let before = head.len();
+        from.take((HEAD_AT_MOST - before) as u64).read_until(b'\n', head)?;
+        match &head[before..] {
+            b"\r\n" | b"\n" => return Ok(()),
+            [.., b'\n'] => {}
+            _ if head.len() >= HEAD_AT_MOST => return Err(io::Error::other("the head of its answer has no end")),
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+fn parse_head(head: &[u8]) -> io::Result<(Answer, Body)> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let whole = response.parse(head).map_err(|error| io::Error::other(format!("its answer is no HTTP: {error}")))?;
+    let (httparse::Status::Complete(_), Some(status)) = (whole, response.code) else {
+        return Err(io::Error::other("its answer is no HTTP"));
+    };
+    let mut last = response.version == Some(0);
+    let mut body = Body::UntilClose;
+    for header in response.headers.iter() {
+        let value = String::from_utf8_lossy(header.value);
+        let holds = |word: &str| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+        match header.name.to_ascii_lowercase().as_str() {
+            "connection" => last = holds("close") || last && !holds("keep-alive"),
+            "transfer-encoding" if holds("chunked") => body = Body::Chunks,
+            "content-length" if !matches!(body, Body::Chunks) => {
+                let length = value.trim().parse();
+                body = Body::Length(length.map_err(|_| io::Error::other("its Content-Length is no number"))?);
+            }
+            _ => {}
+        }
+    }
+    if status < 200 || matches!(status, 204 | 304) {
+        body = Body::None;
+    }
+    last |= matches!(body, Body::UntilClose);
+    Ok((Answer { status, last }, body))
+}
+
+fn skip(from: &mut impl BufRead, length: u64) -> io::Result<()> {
+    if io::copy(&mut from.take(length), &mut io::sink())? == length {
+        return Ok(());
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+fn skip_chunks(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        line.clear();
+        from.take(HEAD_AT_MOST as u64).read_until(b'\n', line)?;
+        match httparse::parse_chunk_size(line) {
+            // What follows the last chunk ends as a head does.
+            Ok(httparse::Status::Complete((_, 0))) => return read_head(from, line),
+            Ok(httparse::Status::Complete((_, size))) => skip(from, size.saturating_add(2))?,
+            Ok(httparse::Status::Partial) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(_) => return Err(io::Error::other("a chunk of its answer has no size")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

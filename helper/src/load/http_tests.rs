@@ -1,0 +1,67 @@
+use super::*;
+
+fn read(text: &str) -> io::Result<Answer> {
+    let mut from = text.as_bytes();
+    let answer = read_answer(&mut from, &mut Vec::new())?;
+    // What is left belongs to the next answer.
+    assert_eq!(from, if answer.last { b"".as_slice() } else { b"HTTP" }, "{text:?}");
+    Ok(answer)
+}
+
+#[test]
+fn an_address_is_host_port_and_path() {
+    let target = Target::parse("http://localhost:8080/a?b=c#d").unwrap();
+    assert_eq!((target.host.as_str(), target.port, target.authority.as_str()), ("localhost", 8080, "localhost:8080"));
+    assert!(target.request.starts_with("GET /a?b=c HTTP/1.1\r\nHost: localhost:8080\r\n"), "{}", target.request);
+    let target = Target::parse("http://[::1]:81?x").unwrap();
+    assert_eq!((target.host.as_str(), target.port), ("::1", 81));
+    assert!(target.request.starts_with("GET /?x HTTP/1.1\r\nHost: [::1]:81\r\n"));
+    assert_eq!(Target::parse("http://[::1]").unwrap().port, 80);
+    for wrong in ["http://", "http:///a", "http://h:0/", "http://h:70000/", "http://u@h/", "http://h/a b", "ftp://h/"] {
+        let why = Target::parse(wrong).unwrap_err();
+        assert!(why.starts_with(wrong) && why.ends_with("write http://HOST:PORT/PATH"), "{why}");
+    }
+}
+
+#[test]
+fn answers_are_read_to_their_end() {
+    let alive = |status| Answer { status, last: false };
+    assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP").unwrap(), alive(200));
+    assert_eq!(read("HTTP/1.1 204 \r\n\r\nHTTP").unwrap(), alive(204));
+    assert_eq!(read("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\nHTTP").unwrap(), alive(404));
+    let chunks =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\nHTTP";
+    assert_eq!(read(chunks).unwrap(), alive(200));
+    assert_eq!(read(&format!("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n{chunks}")).unwrap(), alive(200));
+    assert_eq!(
+        read("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nxHTTP").unwrap(),
+        alive(200)
+    );
+}
+
+#[test]
+fn the_last_answer_of_a_connection_is_known() {
+    for last in [
+        "HTTP/1.1 200 OK\r\nConnection: Upgrade, Close\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.1 200 OK\r\n\r\nuntil it closes",
+    ] {
+        assert_eq!(read(last).unwrap(), Answer { status: 200, last: true }, "{last:?}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_an_error() {
+    for (text, why) in [
+        ("", "unexpected end of file"),
+        ("HTTP/1.1 200 OK\r\n", "unexpected end of file"),
+        ("SMTP\r\n\r\n", "its answer is no HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "its Content-Length is no number"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "unexpected end of file"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "a chunk of its answer has no size"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "unexpected end of file"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text:?} gave {error}");
+    }
+}

@@ -1,0 +1,205 @@
+//! The built-in load: a closed loop over a few kept-alive connections, with rests for the compilers. It pauses without
+//! connections: an image is taken of a service that nobody is connected to.
+
+use super::compilers;
+use super::http::{Connection, Target};
+use crate::proc::Process;
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const CONNECTIONS: usize = 2;
+/// How long it asks before it looks whether the compilers keep up.
+const STRETCH: Duration = Duration::from_secs(1);
+/// They do if they need no more of it than a tenth.
+const BUSY: Duration = Duration::from_millis(100);
+const REST_AT_MOST: Duration = Duration::from_secs(2);
+/// They have caught up when they have needed next to nothing for so long: a task waits 50 ms at most before it is taken
+/// or dropped.
+const WINDOW: Duration = Duration::from_millis(100);
+const NOTHING: Duration = Duration::from_millis(5);
+/// An address that has had no good answer for so long is told.
+const PATIENCE: Duration = Duration::from_secs(5);
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
+/// How long a pause waits for answers.
+const PAUSES_WITHIN: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Asks,
+    Rests,
+    Paused,
+}
+
+/// Since when an address has had no good answer, and what it had in place of one.
+struct Failing {
+    since: Instant,
+    why: String,
+}
+
+struct State {
+    phase: Phase,
+    /// Clients without connections, in a pause.
+    quiet: usize,
+    failing: Vec<Option<Failing>>,
+}
+
+struct Shared {
+    targets: Vec<Target>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+pub struct Urls {
+    shared: Arc<Shared>,
+    process: Process,
+    told: bool,
+    pace: Pace,
+}
+
+/// When it was looked at the compilers last, and what CPU time they had used.
+struct Pace {
+    began: Instant,
+    looked: Instant,
+    used: Duration,
+}
+
+impl Urls {
+    pub fn start(targets: Vec<Target>, process: Process) -> Self {
+        let failing = targets.iter().map(|_| None).collect();
+        let state = Mutex::new(State { phase: Phase::Asks, quiet: 0, failing });
+        let shared = Arc::new(Shared { targets, state, changed: Condvar::new() });
+        for number in 0..CONNECTIONS {
+            let shared = Arc::clone(&shared);
+            // They end with the process.
+            std::thread::spawn(move || ask(&shared, number));
+        }
+        Self { shared, process, told: false, pace: Pace::new(process) }
+    }
+
+    /// Lets the compilers catch up from time to time; to be called ten times a second or more.
+    pub fn pace(&mut self) {
+        let (now, phase) = (Instant::now(), self.shared.lock().phase);
+        match phase {
+            Phase::Asks if now - self.pace.began >= STRETCH => {
+                let used = self.pace.used;
+                self.pace = Pace::new(self.process);
+                if self.pace.used.saturating_sub(used) > BUSY {
+                    self.enter(Phase::Rests);
+                }
+            }
+            Phase::Rests if now - self.pace.looked >= WINDOW => {
+                let used = compilers::cpu(self.process);
+                let more = used.saturating_sub(self.pace.used);
+                (self.pace.looked, self.pace.used) = (now, used);
+                if more <= NOTHING || now - self.pace.began >= REST_AT_MOST {
+                    self.resume();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn pause(&mut self) {
+        self.enter(Phase::Paused);
+        let state = self.shared.lock();
+        let all = |state: &mut State| state.quiet < CONNECTIONS;
+        let (mut state, _) =
+            self.shared.changed.wait_timeout_while(state, PAUSES_WITHIN, all).unwrap_or_else(PoisonError::into_inner);
+        state.failing.iter_mut().for_each(|failing| *failing = None);
+    }
+
+    pub fn resume(&mut self) {
+        self.pace = Pace::new(self.process);
+        self.enter(Phase::Asks);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.shared.lock().phase = phase;
+        self.shared.changed.notify_all();
+    }
+
+    /// Once: what is wrong with addresses that have no good answers.
+    pub fn failure(&mut self) -> Option<String> {
+        let state = self.shared.lock();
+        let late = state.failing.iter().flatten().any(|failing| failing.since.elapsed() >= PATIENCE);
+        if self.told || !late {
+            return None;
+        }
+        self.told = true;
+        let failing = self.shared.targets.iter().zip(&state.failing);
+        let each: Vec<String> = failing
+            .filter_map(|(target, failing)| Some(format!("{}: {}", target.url, failing.as_ref()?.why)))
+            .collect();
+        Some(format!(
+            "the training load has had no good answer for {} s ({}): correct --load; the JVM goes on, and is asked on",
+            PATIENCE.as_secs(),
+            each.join("; ")
+        ))
+    }
+}
+
+impl Pace {
+    fn new(process: Process) -> Self {
+        let now = Instant::now();
+        Self { began: now, looked: now, used: compilers::cpu(process) }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it may ask; in a pause without connections.
+    fn may_ask(&self, connections: &mut HashMap<String, Connection>) {
+        let mut state = self.lock();
+        let mut quiet = false;
+        while state.phase != Phase::Asks {
+            if state.phase == Phase::Paused && !quiet {
+                connections.clear();
+                quiet = true;
+                state.quiet += 1;
+                self.changed.notify_all();
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.quiet -= usize::from(quiet);
+    }
+
+    fn note(&self, index: usize, outcome: Result<(), String>) {
+        let failing = &mut self.lock().failing[index];
+        match (outcome, failing) {
+            (Ok(()), failing) => *failing = None,
+            (Err(why), Some(failing)) => failing.why = why,
+            (Err(why), failing) => *failing = Some(Failing { since: Instant::now(), why }),
+        }
+    }
+}
+
+/// One client: all addresses in turn, for ever.
+fn ask(shared: &Shared, first: usize) {
+    let mut connections: HashMap<String, Connection> = HashMap::new();
+    for turn in first.. {
+        shared.may_ask(&mut connections);
+        let index = turn % shared.targets.len();
+        let outcome = ask_once(&shared.targets[index], &mut connections);
+        let failed = outcome.is_err();
+        shared.note(index, outcome);
+        if failed {
+            std::thread::sleep(AFTER_A_FAILURE);
+        }
+    }
+}
+
+fn ask_once(target: &Target, connections: &mut HashMap<String, Connection>) -> Result<(), String> {
+    let mut connection = match connections.remove(&target.authority) {
+        Some(connection) => connection,
+        None => Connection::open(target).map_err(|error| error.to_string())?,
+    };
+    let answer = connection.get(target).map_err(|error| error.to_string())?;
+    if !answer.last {
+        connections.insert(target.authority.clone(), connection);
+    }
+    if answer.status >= 400 { Err(format!("status {}", answer.status)) } else { Ok(()) }
+}
