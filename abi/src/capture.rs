@@ -50,6 +50,8 @@ crate::plain_struct! {
         pub occasion: Text<512>,
         /// What was done before to bring the JVM to rest, in words.
         pub rest: Text<256>,
+        /// Addresses that an instance of the image is to answer before the image gets its name, a line each.
+        pub trial: Text<4096>,
         /// What the warm-up detector saw.
         pub evidence: Evidence,
         /// Descriptors of the agent's own that are not part of the application, -1 where unused.

@@ -26,7 +26,9 @@ pub struct Options {
     pub load: Vec<String>,
     /// The port that the load waits for.
     pub load_port: Option<u16>,
-    /// Wait before a capture until the compilers are idle.
+    /// Addresses that a first instance is to answer.
+    pub trial: Vec<String>,
+    /// Bring the JVM to rest before a capture.
     pub quiesce: bool,
     /// By attach: show the detector's ticks at `control`, instead of capturing.
     pub watch: bool,
@@ -106,6 +108,7 @@ impl Default for Options {
             quiet: false,
             load: Vec::new(),
             load_port: None,
+            trial: Vec::new(),
             quiesce: true,
             watch: false,
             exit: false,
@@ -117,7 +120,7 @@ impl Default for Options {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error(
-        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, load, load-port, quiesce, watch, exit, pid"
+        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, load, load-port, trial, quiesce, watch, exit, pid"
     )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
@@ -151,6 +154,12 @@ impl Options {
 
     pub fn when(&self) -> When {
         self.when.unwrap_or(if self.image.is_some() { When::Warm } else { When::Manual })
+    }
+
+    /// Addresses of a trial: those that were named for it, else those of the load.
+    pub fn trials(&self) -> Vec<&str> {
+        let named = if self.trial.is_empty() { &self.load } else { &self.trial };
+        named.iter().map(String::as_str).filter(|load| load::is_url(load)).collect()
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), OptionError> {
@@ -197,6 +206,8 @@ impl Options {
             "pid" => self.pid = Some(value.parse().map_err(|_| malformed("it takes a process id"))?),
             "quiet" => self.quiet = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "quiesce" => self.quiesce = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            "trial" if load::is_url(value) => self.trial.push(value.into()),
+            "trial" => return Err(malformed("it takes an address such as http://localhost:8080/")),
             "watch" => self.watch = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             _ => return Err(OptionError::Unknown(key.into())),

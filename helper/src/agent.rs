@@ -51,6 +51,9 @@ impl OptionList {
         if let Some(limit) = options.max_stop {
             self.add("max-stop", milliseconds(limit));
         }
+        for url in &options.trial {
+            self.add("trial", url);
+        }
         if options.no_quiesce {
             self.add("quiesce", "false");
         }
@@ -130,7 +133,7 @@ mod tests {
         let mut list = OptionList::default();
         list.add("image", "/a,b\\c");
         let max_stop = Some(Duration::from_secs(1));
-        let options = CaptureOptions { mode: Some(0o640), max_stop, no_quiesce: true, quiet: true };
+        let options = CaptureOptions { mode: Some(0o640), max_stop, no_quiesce: true, trial: vec![], quiet: true };
         list.add_capture(&options, true);
         assert_eq!(
             list.into_os_string(),

@@ -156,6 +156,10 @@ pub struct CaptureOptions {
     /// Take the moment as it is: do not wait (5 s at most) until the JVM's compilers have nothing to do
     #[arg(long)]
     pub no_quiesce: bool,
+    /// Try the image before it gets its name: an instance answers this address (may be given several times) and is killed;
+    /// the pages that it wrote are brought in ahead at each restore [default: the URLs of `--load`]
+    #[arg(long, value_name = "URL")]
+    pub trial: Vec<String>,
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
@@ -183,6 +187,12 @@ pub struct RestoreArgs {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+    /// Do not bring in ahead what the image's trial wrote
+    #[arg(long)]
+    pub no_prefetch: bool,
+    /// Throw away what the application appends to files (a trial)
+    #[arg(long, hide = true)]
+    pub discard_writes: bool,
     /// Append one line of JSON that says when each step of the restore was done
     #[arg(long, value_name = "FILE")]
     pub times: Option<PathBuf>,

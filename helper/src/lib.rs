@@ -22,4 +22,5 @@ pub mod say;
 mod scratch;
 mod snapshot_socket;
 mod trace;
+mod trial;
 pub mod verbs;

@@ -68,6 +68,7 @@ pub fn begin(options: &Options, occasion: &Occasion, own_descriptors: &[i32]) ->
         agent: path_text(&library)?,
         occasion: Text::new(&occasion.words),
         rest: Text::new(&occasion.rest),
+        trial: Text::new(&options.trials().join("\n")),
         evidence: occasion.evidence,
         own_descriptors: [-1; 8],
     };

@@ -28,6 +28,7 @@ pub fn json(image: &Image) -> Value {
         "max_heap": manifest.max_heap,
         "page_size": PAGE,
         "pages": manifest.pages,
+        "trial": manifest.trial,
         "mapped_files": manifest.files,
         "descriptors": manifest.descriptors,
     })
@@ -60,6 +61,11 @@ pub fn text(image: &Image) -> String {
     row("rest", taken.rest.clone());
     if let Some(evidence) = &taken.evidence {
         row("evidence", evidence.line());
+    }
+    match &manifest.trial {
+        Some(Ok(trial)) => row("trial", trial.line()),
+        Some(Err(why)) => row("trial", format!("failed: {why}")),
+        None => {}
     }
     row("jdk", format!("{} {} ({}) in {}", jdk.vm_name, jdk.vm_version, jdk.vm_vendor, jdk.home));
     row("collector", format!("{}, heap up to {}", jdk.collector, size(manifest.max_heap)));

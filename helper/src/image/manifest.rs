@@ -26,6 +26,40 @@ pub struct Manifest {
     pub total_mapped: u64,
     /// -Xmx or its default, in bytes, 0 when unknown.
     pub max_heap: u64,
+    /// How a first instance did, where a trial was asked for; else why there was none.
+    pub trial: Option<Result<Trial, String>>,
+}
+
+/// What a trial's instance showed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trial {
+    /// From the first byte sent to the last one received.
+    pub first_request_ns: u64,
+    /// The median of what followed.
+    pub later_request_ns: u64,
+    /// Pages written by the time each address had been answered once: a restore brings them in ahead.
+    pub pages_written: u64,
+    /// Page faults by then.
+    pub faults: u64,
+    /// CPU time by then, in nanoseconds.
+    pub threads: Vec<(String, u64)>,
+}
+
+impl Trial {
+    /// In words.
+    pub fn line(&self) -> String {
+        let milliseconds = |ns: u64| ns as f64 / 1e6;
+        let busiest: Vec<String> =
+            self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
+        format!(
+            "first request {:.1} ms, later ones {:.1} ms; {} pages written and brought in ahead, {} faults; CPU: {}",
+            milliseconds(self.first_request_ns),
+            milliseconds(self.later_request_ns),
+            self.pages_written,
+            self.faults,
+            busiest.join(", ")
+        )
+    }
 }
 
 /// What makes two java commands the same command.
@@ -251,6 +285,17 @@ pub struct Descriptors {
     pub pipes: Vec<Pipe>,
     /// Contents of carried files; several descriptions of one file share one.
     pub contents: Vec<CarriedContent>,
+}
+
+impl Descriptors {
+    /// What an instance appends to files goes to /dev/null: other ways of writing to a file are not carried.
+    pub fn discard_writes(&mut self) {
+        for description in &mut self.descriptions {
+            if matches!(description.kind, Kind::Regular { .. }) && description.flags & libc::O_APPEND != 0 {
+                description.kind = Kind::Device { path: "/dev/null".into() };
+            }
+        }
+    }
 }
 
 /// Where in the image file the contents of a carried file lie.

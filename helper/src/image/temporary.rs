@@ -69,6 +69,11 @@ impl Temporary {
         &self.file
     }
 
+    /// Where it lies until it is committed.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn image(&self) -> &Path {
         &self.image
     }

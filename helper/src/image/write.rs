@@ -1,6 +1,6 @@
 //! Finishes an image whose pages are already in the file: tables behind them, header last.
 
-use super::checksum;
+use super::checksum::{self, Digest};
 use super::format::{FORMAT_VERSION, Header, MAGIC, PAGES_START};
 use super::manifest::Manifest;
 use super::temporary::Temporary;
@@ -30,53 +30,88 @@ pub fn reserve(temporary: &Temporary, length: u64) -> Result<(), Failure> {
     }
 }
 
-/// Writes everything but the pages, which end at `pages_end`, and puts the image in its place. Its size.
-pub fn finish(
-    temporary: Temporary,
-    pages_end: u64,
-    operations: &[MapOperation],
-    manifest: &Manifest,
-) -> Result<u64, Failure> {
-    let image = temporary.image().to_path_buf();
-    let fail = |what: &'static str| move |error: io::Error| (what, error);
-    let result = (|| {
+/// The pages of an image, in the file and read back for their digests.
+pub struct Pages {
+    end: u64,
+    chunks: Vec<Digest>,
+}
+
+impl Pages {
+    pub fn read_back(temporary: &Temporary, end: u64) -> Result<Self, Failure> {
+        let chunks = checksum::chunk_digests(temporary.file(), PAGES_START, end - PAGES_START)
+            .map_err(|error| failed(temporary.image(), "cannot read its pages back", &error))?;
+        Ok(Self { end, chunks })
+    }
+
+    /// Makes an image of the temporary file, to be tried; not synced.
+    pub fn write_tables(
+        &self,
+        temporary: &Temporary,
+        operations: &[MapOperation],
+        manifest: &Manifest,
+    ) -> Result<u64, Failure> {
+        self.write(temporary, operations, manifest, false)
+    }
+
+    /// Writes everything but the pages, and puts the image in its place. Its size.
+    pub fn finish(
+        &self,
+        temporary: Temporary,
+        operations: &[MapOperation],
+        manifest: &Manifest,
+    ) -> Result<u64, Failure> {
+        let length = self.write(&temporary, operations, manifest, true)?;
+        let image = temporary.image().to_path_buf();
+        temporary.commit().map_err(|error| failed(&image, "cannot sync and rename it", &error))?;
+        Ok(length)
+    }
+
+    fn write(
+        &self,
+        temporary: &Temporary,
+        operations: &[MapOperation],
+        manifest: &Manifest,
+        sync: bool,
+    ) -> Result<u64, Failure> {
+        let fail = |what| move |error: io::Error| failed(temporary.image(), what, &error);
         let file = temporary.file();
-        let pages_length = pages_end - PAGES_START;
-        let chunks =
-            checksum::chunk_digests(file, PAGES_START, pages_length).map_err(fail("cannot read its pages back"))?;
         let manifest =
-            postcard::to_stdvec(manifest).map_err(|error| ("cannot lay out its manifest", io::Error::other(error)))?;
+            postcard::to_stdvec(manifest).map_err(io::Error::other).map_err(fail("cannot lay out its manifest"))?;
+        let (header, tail) = self.tables(operations, &manifest);
+        let mut first = header.as_bytes().to_vec();
+        first.resize(PAGE as usize, 0);
+        file.write_all_at(&tail, self.end).map_err(fail("cannot write its tables"))?;
+        file.set_len(header.file_length).map_err(fail("cannot set its length"))?;
+        if sync {
+            // An unfinished file must never look like an image, so all else is on the disk before its header.
+            file.sync_data().map_err(fail("cannot sync it"))?;
+        }
+        file.write_all_at(&first, 0).map_err(fail("cannot write its header"))?;
+        Ok(header.file_length)
+    }
+
+    fn tables(&self, operations: &[MapOperation], manifest: &[u8]) -> (Header, Vec<u8>) {
         let mut tail = Plain::slice_bytes(operations).to_vec();
-        let manifest_offset = pages_end + tail.len() as u64;
-        tail.extend_from_slice(&manifest);
-        let chunks_offset = pages_end + tail.len() as u64;
-        tail.extend(chunks.iter().flatten());
+        let manifest_offset = self.end + tail.len() as u64;
+        tail.extend_from_slice(manifest);
+        let chunks_offset = self.end + tail.len() as u64;
+        tail.extend(self.chunks.iter().flatten());
         let mut header = Header {
             magic: MAGIC,
             format_version: FORMAT_VERSION,
             abi_version: ABI_VERSION,
             digest: [0; 16],
-            file_length: pages_end + tail.len() as u64,
+            file_length: self.end + tail.len() as u64,
             pages_offset: PAGES_START,
-            pages_length,
-            operations_offset: pages_end,
+            pages_length: self.end - PAGES_START,
+            operations_offset: self.end,
             operation_count: operations.len() as u64,
             manifest_offset,
             manifest_length: manifest.len() as u64,
             chunks_offset,
-            chunk_count: chunks.len() as u64,
+            chunk_count: self.chunks.len() as u64,
         };
         header.digest = checksum::of_header_and_tail(&header, &tail);
-        let mut first = header.as_bytes().to_vec();
-        first.resize(PAGE as usize, 0);
-        file.write_all_at(&tail, pages_end).map_err(fail("cannot write its tables"))?;
-        file.set_len(header.file_length).map_err(fail("cannot set its length"))?;
-        // An unfinished file must never look like an image, so all else is on the disk before its header.
-        file.sync_data().map_err(fail("cannot sync it"))?;
-        file.write_all_at(&first, 0).map_err(fail("cannot write its header"))?;
-        Ok(header.file_length)
-    })();
-    let length = result.map_err(|(what, error): (&str, io::Error)| failed(&image, what, &error))?;
-    temporary.commit().map_err(|error| failed(&image, "cannot sync and rename it", &error))?;
-    Ok(length)
+        (header, tail)
+    }
 }

@@ -50,6 +50,13 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The same address, asked at another port of this host.
+    pub fn at(&self, port: u16) -> Self {
+        Self { host: "localhost".into(), port, ..self.clone() }
+    }
+}
+
 pub struct Connection {
     stream: BufReader<TcpStream>,
     head: Vec<u8>,

@@ -12,7 +12,7 @@ mod agent;
 mod command;
 mod compilers;
 pub mod driver;
-mod http;
+pub mod http;
 mod listening;
 mod urls;
 

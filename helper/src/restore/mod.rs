@@ -11,6 +11,7 @@ mod hole;
 mod instance;
 pub mod mapped_files;
 mod operations;
+pub use operations::{MADV_POPULATE_WRITE, merge as merged};
 mod own_descriptors;
 mod perf;
 pub mod refusal;
@@ -43,6 +44,10 @@ pub struct Options {
     pub trust_owner: Option<u32>,
     pub quiet: bool,
     pub times: Option<PathBuf>,
+    /// What the application appends to files is thrown away.
+    pub discard_writes: bool,
+    /// Pages are brought in when they are touched.
+    pub no_prefetch: bool,
     /// What `System.nanoTime` has gone on by.
     pub nap: Duration,
 }
@@ -71,6 +76,13 @@ impl Prepared {
     }
 
     fn of(image: Image, options: Options, start: Start) -> Result<Self, Refusal> {
+        let mut image = image;
+        if options.discard_writes {
+            image.manifest.descriptors.discard_writes();
+        }
+        if options.no_prefetch {
+            image.tail.operations_mut().iter_mut().filter(|one| operations::is_prefetch(one)).for_each(operations::drop);
+        }
         let moves = PortMoves::new(options.moves.clone())?;
         moves.check(&image.manifest.descriptors)?;
         check_operations(&image)?;

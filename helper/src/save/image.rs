@@ -15,12 +15,14 @@ use crate::identity::files;
 use crate::image::format::PAGES_START;
 use crate::image::manifest::{Entry, Evidence, Jdk, Manifest, Taken, Thread};
 use crate::image::temporary::Temporary;
-use crate::image::write;
+use crate::image::write::{self, Pages};
+use crate::load::http::Target;
 use crate::proc::maps::Mapping;
 use crate::proc::pagemap::Pagemap;
 use crate::proc::smaps::{self, DetailedMapping};
 use crate::proc::{ProcError, Process};
 use crate::report::Saved;
+use crate::trial;
 use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
 use std::io;
@@ -84,8 +86,20 @@ pub fn save(
     for (place, contents) in recorded.descriptors.contents.iter().zip(&recorded.contents) {
         contents.write_to(temporary.file(), place.offset)?;
     }
-    let manifest = manifest(&facts, &captured, &plan, counts, recorded, entry).map_err(|why| failed(&why))?;
-    let size = write::finish(temporary, pages_end, &plan.operations, &manifest)?;
+    let mut manifest = manifest(&facts, &captured, &plan, counts, recorded, entry).map_err(|why| failed(&why))?;
+    let mut operations = plan.operations;
+    let pages = Pages::read_back(&temporary, pages_end)?;
+    let targets = targets(facts.begin.trial.as_str());
+    if !targets.is_empty() {
+        pages.write_tables(&temporary, &operations, &manifest)?;
+        let tried = targets.into_iter().collect::<Result<Vec<_>, _>>();
+        let tried = tried.and_then(|targets| trial::run(temporary.path(), &targets, &operations, &manifest));
+        manifest.trial = Some(tried.map(|(populate, trial)| {
+            operations.extend(populate);
+            trial
+        }));
+    }
+    let size = pages.finish(temporary, &operations, &manifest)?;
     Ok(Saved {
         hotfork_version: hotfork_abi::VERSION,
         image,
@@ -99,6 +113,11 @@ pub fn save(
         descriptors: manifest.descriptors.numbers.len(),
         pages: manifest.pages,
     })
+}
+
+/// A line each.
+fn targets(text: &str) -> Vec<Result<Target, String>> {
+    text.lines().map(Target::parse).collect()
 }
 
 fn plan(
@@ -258,5 +277,6 @@ fn manifest(
         private_writable: plan.private_writable,
         total_mapped: plan.total_mapped,
         max_heap: captured.max_heap(),
+        trial: None,
     })
 }

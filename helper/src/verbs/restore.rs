@@ -15,6 +15,8 @@ pub fn run(args: RestoreArgs, start: Start) -> Result<i32, Failure> {
         trust_owner: args.trust_owner,
         quiet: args.quiet,
         times: args.times,
+        discard_writes: args.discard_writes,
+        no_prefetch: args.no_prefetch,
         nap: args.nap,
     };
     Err(Prepared::new(&args.file, options, start)?.become_instance())

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn options_for_the_agent() {
-        let capture = CaptureOptions { mode: None, max_stop: None, no_quiesce: false, quiet: false };
+        let capture = CaptureOptions { mode: None, max_stop: None, no_quiesce: false, trial: vec![], quiet: false };
         let args = SnapshotArgs { pid: 1, image: None, exit: true, capture, json: false };
         assert_eq!(agent_options(&args, None, "/tmp/s".into()), "control=/tmp/s,exit=true");
         assert_eq!(agent_options(&args, Some(Path::new("/i")), "/tmp/s".into()), "image=/i,control=/tmp/s,exit=true");

@@ -80,6 +80,7 @@ impl Jvm {
             agent: Text::new(std::env::current_exe().unwrap().to_str().unwrap()),
             occasion: Text::new("asked for"),
             rest: Text::empty(),
+            trial: Text::empty(),
             evidence: Plain::zeroed(),
             own_descriptors: [-1; 8],
         };

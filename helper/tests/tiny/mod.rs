@@ -272,6 +272,7 @@ fn manifest() -> Manifest {
         mapping_count: 4,
         private_writable: 1 << 20,
         total_mapped: 1 << 20,
+        trial: None,
         max_heap: 0,
     }
 }

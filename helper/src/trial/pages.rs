@@ -1,0 +1,88 @@
+//! Which pages of an image an instance has made its own by writing to them.
+
+use crate::proc::pagemap::Pagemap;
+use crate::proc::{ProcError, Process, maps};
+use crate::restore::MADV_POPULATE_WRITE;
+use hotfork_abi::PAGE;
+use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE};
+use std::ops::Range;
+
+/// Ascending; only pages that a restore does not make private anyway.
+pub fn written(process: Process, operations: &[MapOperation]) -> Result<Vec<Range<u64>>, ProcError> {
+    let pagemap = Pagemap::open(process)?;
+    let of_image = Places::new(operations, |operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE));
+    let copied = Places::new(operations, |operation| operation.operation == OP_COPY);
+    let mut written: Vec<Range<u64>> = Vec::new();
+    for mapping in process.parse("maps", maps::parse)?.iter().filter(|mapping| mapping.write && !mapping.shared) {
+        pagemap.visit(mapping.range(), |page, state| {
+            if !state.is_private_copy() || !of_image.hold(page) || copied.hold(page) {
+                return;
+            }
+            match written.last_mut() {
+                Some(last) if last.end == page => last.end = page + PAGE,
+                _ => written.push(page..page + PAGE),
+            }
+        })?;
+    }
+    Ok(written)
+}
+
+/// Ascending ranges that operations touch.
+struct Places(Vec<Range<u64>>);
+
+impl Places {
+    fn new(operations: &[MapOperation], which: impl Fn(&MapOperation) -> bool) -> Self {
+        let chosen = operations.iter().filter(|operation| which(operation));
+        let mut ranges: Vec<_> =
+            chosen.map(|one| one.address & !(PAGE - 1)..(one.address + one.length).next_multiple_of(PAGE)).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        Self(crate::restore::merged(ranges))
+    }
+
+    fn hold(&self, page: u64) -> bool {
+        let at = self.0.partition_point(|range| range.end <= page);
+        self.0.get(at).is_some_and(|range| range.start <= page)
+    }
+}
+
+/// What brings these pages in.
+pub fn populate(ranges: &[Range<u64>]) -> Vec<MapOperation> {
+    let operation = |range: &Range<u64>| MapOperation {
+        address: range.start,
+        length: range.end - range.start,
+        offset: 0,
+        operation: OP_ADVISE,
+        protection: 0,
+        flags: MADV_POPULATE_WRITE,
+        file: 0,
+    };
+    ranges.iter().map(operation).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found() {
+        let mut copy = populate(&[0x5000..0x6000])[0];
+        (copy.operation, copy.address, copy.length) = (OP_COPY, 0x5800, 0x1000);
+        let mapping = MapOperation { operation: OP_ANONYMOUS, address: 0x1000, length: 0x2000, ..copy };
+        let operations = [copy, mapping];
+        let copied = Places::new(&operations, |operation| operation.operation == OP_COPY);
+        assert!(copied.hold(0x5000) && copied.hold(0x6000) && !copied.hold(0x7000) && !copied.hold(0x1000));
+    }
+
+    #[test]
+    fn what_was_written_is_seen_and_only_in_the_image() {
+        let page = Box::new([1u8; 3 * PAGE as usize]);
+        let here = (page.as_ptr() as u64).next_multiple_of(PAGE);
+        let of = |address| MapOperation { operation: OP_ANONYMOUS, address, length: PAGE, ..populate(&[0..0])[0] };
+        let own = Process(std::process::id() as i32);
+        assert_eq!(written(own, &[of(here)]).unwrap(), [here..here + PAGE]);
+        let copy = MapOperation { operation: OP_COPY, ..of(here) };
+        assert_eq!(written(own, &[of(here), copy]).unwrap(), []);
+        assert_eq!(written(own, &[]).unwrap(), []);
+        drop(page);
+    }
+}
