@@ -54,6 +54,9 @@ crate::plain_struct! {
         pub clear_tid: u64,
         /// The `ucontext_t` of the signal frame, 0 for the capturer. Restores edit it (FPU layout, time).
         pub ucontext: u64,
+        /// In an instance: where the deadline of the wait lies that was under way, and what it was changed to (`struct
+        /// timespec`); zeroes where none was.
+        pub edited: [u64; 3],
         /// Address of HotSpot's `OSThread::_thread_id`, 0 for threads that HotSpot does not know.
         pub os_thread_id: u64,
         pub tid: i32,

@@ -11,9 +11,10 @@
 use crate::instance::epoch;
 use crate::syscall::call;
 use core::mem::transmute;
-use core::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::PAGE;
-use hotfork_abi::record::{CALL_CLOCK_GETTIME, ClockSlot, JvmClock};
+use hotfork_abi::record::{CALL_CLOCK_GETTIME, ClockSlot, JvmClock, ThreadSlot};
 use linux_raw_sys::general as nr;
 
 const SECOND: i64 = 1_000_000_000;
@@ -30,6 +31,13 @@ static COND_TIMEDWAIT: AtomicU64 = AtomicU64::new(0);
 static COND_CLOCK: AtomicU64 = AtomicU64::new(0);
 /// What the host's clock is ahead of HotSpot's: seconds, and nanoseconds from 0 to 999,999,999.
 static AHEAD: [AtomicI64; 2] = [const { AtomicI64::new(0) }; 2];
+
+/// The slots whose `edited` are this instance's, and their number.
+static EDITED: AtomicPtr<ThreadSlot> = AtomicPtr::new(null_mut());
+static EDITED_COUNT: AtomicU64 = AtomicU64::new(0);
+/// The lower bits of the nanoseconds of every edited deadline: whether one is, is asked of one wait in a thousand.
+const MARK: u64 = 0x155;
+const MARK_BITS: u64 = 0x3ff;
 
 fn ahead() -> Time {
     [AHEAD[0].load(SeqCst), AHEAD[1].load(SeqCst)]
@@ -91,6 +99,32 @@ pub(crate) fn go_on(clock: &JvmClock, now: u64, nap: u64) {
     AHEAD[1].store(ahead.rem_euclid(SECOND), SeqCst);
 }
 
+/// Before an instance edits deadlines: the slots of its threads, which stay mapped for ever.
+pub(crate) fn note_slots(slots: *mut ThreadSlot, count: u64) {
+    EDITED.store(slots, SeqCst);
+    EDITED_COUNT.store(count, SeqCst);
+}
+
+/// `until` nanoseconds of the host's clock as an edited deadline, less than a microsecond off.
+pub(crate) fn marked(until: u64) -> [u64; 2] {
+    const SECOND: u64 = self::SECOND as u64;
+    [until / SECOND, ((until % SECOND) & !MARK_BITS) | MARK]
+}
+
+/// Whether this is a deadline that a restore has edited: HotSpot waits for it once more where a signal that was meant for an
+/// earlier wait has woken the thread (`PlatformEvent::park`).
+///
+/// # Safety
+/// `until` is a timespec, and all threads of this instance have been revived.
+unsafe fn is_edited(until: *const Time) -> bool {
+    let slots = EDITED.load(SeqCst);
+    // SAFETY: the caller's timespec.
+    let [seconds, nanoseconds] = unsafe { *until };
+    let wanted = [until as u64, seconds as u64, nanoseconds as u64];
+    // SAFETY: `note_slots` was told of so many slots; the threads wrote their `edited` before the first release.
+    (0..EDITED_COUNT.load(SeqCst)).any(|index| unsafe { (*slots.add(index as usize)).edited } == wanted)
+}
+
 /// clock_gettime(2)
 ///
 /// # Safety
@@ -135,10 +169,115 @@ unsafe extern "C" fn cond_timedwait(condition: u64, mutex: u64, until: *const Ti
     let [seconds, nanoseconds] = ahead();
     // SAFETY: the caller's timespec.
     let [until_seconds, until_nanoseconds] = unsafe { *until };
+    // SAFETY: libjvm runs after the first release only.
+    if until_nanoseconds as u64 & MARK_BITS == MARK && unsafe { is_edited(until) } {
+        // SAFETY: what the caller passed.
+        return unsafe { original(condition, mutex, until) };
+    }
     let sum = until_nanoseconds.wrapping_add(nanoseconds);
     let carry = i64::from(sum >= SECOND);
     // The wait reads its deadline here, where a restore finds and edits it (`instance::keep_waiting`).
     let until = [until_seconds.saturating_add(seconds + carry), sum - carry * SECOND];
     // SAFETY: the caller's condition and mutex, and a timespec that lives until the call returns.
     unsafe { original(condition, mutex, &raw const until) }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use hotfork_abi::Plain;
+    use std::sync::Mutex;
+    use std::vec::Vec;
+
+    /// The words of this file are one process's.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    static WAITED: Mutex<Vec<Time>> = Mutex::new(Vec::new());
+    const HOST: Time = [100, 500_000_000];
+    const HOST_NANOSECONDS: u64 = 100_500_000_000;
+    const REALTIME: i32 = 0;
+    const MONOTONIC: i32 = 1;
+
+    unsafe extern "C" fn fake_gettime(clock: i32, time: *mut Time) -> i32 {
+        if clock > MONOTONIC {
+            return -1;
+        }
+        // SAFETY: `shows` passes a timespec of its own.
+        unsafe { *time = HOST };
+        0
+    }
+
+    unsafe extern "C" fn fake_timedwait(_condition: u64, _mutex: u64, until: *const Time) -> i32 {
+        // SAFETY: `cond_timedwait` passes the test's timespec, or its own.
+        WAITED.lock().unwrap().push(unsafe { *until });
+        110
+    }
+
+    /// An instance whose clock showed `captured` at the capture.
+    fn instance(captured: u64, nap: u64) {
+        CLOCK_GETTIME.store(fake_gettime as ClockGettime as u64, SeqCst);
+        COND_TIMEDWAIT.store(fake_timedwait as CondTimedwait as u64, SeqCst);
+        COND_CLOCK.store(4, SeqCst);
+        note_slots(null_mut(), 0);
+        go_on(&JvmClock { replaced: 1, monotonic: captured, ..JvmClock::zeroed() }, HOST_NANOSECONDS, nap);
+    }
+
+    fn shows(clock: i32) -> (i32, Time) {
+        let mut time = [7, 7];
+        // SAFETY: `instance` has put `fake_gettime` in libc's place.
+        let status = unsafe { clock_gettime(clock, &raw mut time) };
+        (status, time)
+    }
+
+    fn waits(flags: u32, until: &Time) -> Time {
+        let condition = [0, flags];
+        // SAFETY: `instance` has put `fake_timedwait` in libc's place, which looks at the time only, and the clock's word at 4.
+        assert_eq!(unsafe { cond_timedwait(&raw const condition as u64, 0, &raw const *until) }, 110);
+        WAITED.lock().unwrap().pop().unwrap()
+    }
+
+    #[test]
+    fn the_clock_goes_on_from_the_capture_whatever_the_host_shows() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap();
+        for (captured, nap, shown) in [
+            (40_700_000_000, 60_000_000_000, [100, 700_000_000]),
+            (40_000_000_000, 0, [40, 0]),
+            (9_000_000_999_999_999, 1, [9_000_001, 0]),
+            (0, 999_999_999, [0, 999_999_999]),
+        ] {
+            instance(captured, nap);
+            assert_eq!(shows(MONOTONIC), (0, shown));
+            assert_eq!(of_the_jvm(HOST_NANOSECONDS), captured + nap);
+            assert_eq!(shows(REALTIME), (0, HOST), "another clock is the host's");
+            assert_eq!(shows(9), (-1, [7, 7]), "what fails, fails");
+            // What was due now is due now.
+            assert_eq!(waits(COND_CLOCK_MONOTONIC, &shown), HOST);
+            assert_eq!(waits(COND_CLOCK_MONOTONIC, &[shown[0] + 2, shown[1]]), [HOST[0] + 2, HOST[1]]);
+            assert_eq!(waits(0, &HOST), HOST, "a condition of the wall clock");
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_replaced_the_clock_is_the_hosts() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap();
+        instance(HOST_NANOSECONDS, 0);
+        go_on(&JvmClock { monotonic: 1, ..JvmClock::zeroed() }, HOST_NANOSECONDS, 5);
+        assert_eq!(shows(MONOTONIC), (0, HOST));
+    }
+
+    #[test]
+    fn an_edited_deadline_is_the_hosts_already() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap();
+        instance(0, 0);
+        let edited = marked(HOST_NANOSECONDS + 999_999_999).map(|word| word as i64);
+        assert_eq!(edited[0], 101);
+        assert!((edited[1] - 499_999_999).abs() < 1024, "{edited:?}");
+        let mut slots = [ThreadSlot::zeroed(); 3];
+        slots[2].edited = [&raw const edited as u64, edited[0] as u64, edited[1] as u64];
+        note_slots(slots.as_mut_ptr(), 3);
+        assert_eq!(waits(COND_CLOCK_MONOTONIC, &edited), edited);
+        let elsewhere = edited;
+        assert_ne!(waits(COND_CLOCK_MONOTONIC, &elsewhere), edited, "the same time, but HotSpot's");
+        note_slots(null_mut(), 0);
+    }
 }

@@ -13,9 +13,9 @@ use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monot
 use crate::template::{RECORD, SIGACTIONS};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use hotfork_abi::Plain;
 use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, STATE_PARKED, ThreadSlot};
 use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
+use hotfork_abi::{PAGE, Plain};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_SET_NAME;
 
@@ -65,8 +65,18 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     EPOCH.fetch_add(1, SeqCst);
     let now = monotonic();
     START.store(now, SeqCst);
-    // SAFETY: the template filled the record before it became an image.
-    clock::go_on(unsafe { &(*RECORD.get()).jvm_clock }, now, arguments.nap);
+    // SAFETY: the template filled the record before it became an image; its slots are mapped and writable.
+    unsafe {
+        clock::go_on(&(*RECORD.get()).jvm_clock, now, arguments.nap);
+        let (slots, count) = ((*RECORD.get()).slots, (*RECORD.get()).slot_count);
+        clock::note_slots(slots as *mut ThreadSlot, count);
+        // Threads will write there, and this is before anybody reads (see `own_first_pages`).
+        let mut page = slots;
+        while page < slots + count * size_of::<ThreadSlot>() as u64 {
+            touch(page);
+            page += PAGE;
+        }
+    }
     REVIVED.store(0, SeqCst);
     revive_from(0);
     // SAFETY: the template filled the record before it became an image.
@@ -186,7 +196,7 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
         }
         if (*slot).ucontext != 0 {
             let least = if (*slot).flags & FLAG_HELD == 0 { FIRST_MOMENTS } else { 0 };
-            keep_waiting(Frame::new((*slot).ucontext), least);
+            (*slot).edited = keep_waiting(Frame::new((*slot).ucontext), least);
         }
     }
     REVIVED.fetch_add(1, SeqCst);
@@ -195,13 +205,13 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
 
 /// A timed wait keeps what it had left. Otherwise all deadlines of an old image have passed, and every waiting
 /// thread wakes at once and takes the processors from the one that has something to do. `least` nanoseconds from now
-/// it lasts in any case.
+/// it lasts in any case. Where the deadline lies, and what it is now; zeroes without one.
 ///
 /// # Safety
 /// `frame` is the calling thread's signal frame.
-unsafe fn keep_waiting(frame: Frame, least: u64) {
+unsafe fn keep_waiting(frame: Frame, least: u64) -> [u64; 3] {
     const SECOND: u64 = 1_000_000_000;
-    let Some(deadline) = frame.futex_deadline() else { return };
+    let Some(deadline) = frame.futex_deadline() else { return [0; 3] };
     // SAFETY: the record was filled before the image was written.
     let captured = unsafe { (*RECORD.get()).clocks.monotonic };
     let start = START.load(SeqCst);
@@ -210,8 +220,9 @@ unsafe fn keep_waiting(frame: Frame, least: u64) {
         let time = deadline as *mut [u64; 2];
         let until = (*time)[0].saturating_mul(SECOND).saturating_add((*time)[1]);
         let left = until.saturating_sub(captured).max(least);
-        let until = start.saturating_add(left);
-        *time = [until / SECOND, until % SECOND];
+        let [seconds, nanoseconds] = clock::marked(start.saturating_add(left));
+        *time = [seconds, nanoseconds];
+        [deadline, seconds, nanoseconds]
     }
 }
 

@@ -8,6 +8,7 @@ mod cat;
 mod free_heap;
 mod limits;
 mod load;
+mod nap;
 mod rest;
 mod restore;
 mod restored;
@@ -57,6 +58,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         load::trials(world),
         free_heap::trials(world),
         rest::trials(world),
+        nap::trials(world),
         restored::trials(world),
         tools::trials(world),
         unprivileged::trials(world),

@@ -16,6 +16,7 @@ pub mod scratch;
 pub mod skip;
 pub mod stream;
 pub mod subject;
+pub mod time_namespace;
 pub mod wait;
 
 /// What a test or a step of one comes to: a failure says all there is to know.

@@ -196,7 +196,11 @@ impl Stage {
 
     /// A file for one process of the subject.
     pub fn tell(&self, process: &Process, what: &str, text: &str) -> Outcome {
-        let file = self.scratch.join("triggers").join(format!("{what}-{}", process.pid()));
+        self.tell_pid(process.pid(), what, text)
+    }
+
+    pub fn tell_pid(&self, pid: u32, what: &str, text: &str) -> Outcome {
+        let file = self.scratch.join("triggers").join(format!("{what}-{pid}"));
         // Under its name only when it is whole: the subject may look at any moment.
         let unfinished = file.with_extension("unfinished");
         std::fs::write(&unfinished, text).during(format_args!("write {}", unfinished.display()))?;
@@ -223,13 +227,16 @@ impl Stage {
 
 /// Waits until a process has become the JVM of a subject.
 pub fn is_running(process: &Process, subject: &str) -> Outcome {
+    is_running_at(process.pid(), subject).map_err(|why| process.tell(&why))
+}
+
+pub fn is_running_at(pid: u32, subject: &str) -> Outcome {
     let class = format!("dev.hotfork.subjects.{subject}");
     wait::until(process::LIMIT, "it is the subject's JVM", || {
         // The command line is the process's before its threads are; the name comes with the first thread.
-        proc::command_line(process.pid()).is_ok_and(|line| line.contains(&class) && line[0].ends_with("java"))
-            && proc::status(process.pid(), "Name").is_ok_and(|name| name == "java")
+        proc::command_line(pid).is_ok_and(|line| line.contains(&class) && line[0].ends_with("java"))
+            && proc::status(pid, "Name").is_ok_and(|name| name == "java")
     })
-    .map_err(|why| process.tell(&why))
 }
 
 /// The port that an instance says it listens on instead of `old`.
