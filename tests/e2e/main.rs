@@ -15,6 +15,7 @@ mod restored;
 mod run;
 mod subjects;
 mod tools;
+mod training;
 mod unprivileged;
 
 use hotfork_tests::matrix::World;
@@ -61,6 +62,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         nap::trials(world),
         restored::trials(world),
         tools::trials(world),
+        training::trials(world),
         unprivileged::trials(world),
         run::trials(world),
         restore::trials(world),

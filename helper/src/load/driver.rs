@@ -177,3 +177,76 @@ fn await_listener(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotfork_abi::load::{END, PAUSE, RESUME};
+    use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (OwnedFd, Agent) {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let (own, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        (own, Agent::new(other))
+    }
+
+    fn heard(own: &OwnedFd) -> Option<String> {
+        let mut bytes = [0; 512];
+        let length = recv(own.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).ok()?;
+        Some(String::from_utf8(bytes[..length].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn any_port_or_all_of_them() {
+        let all = Awaited::All([80, 81].into());
+        assert_eq!(all.found(&[81, 9000].into()), None);
+        assert_eq!(all.found(&[80, 81, 9000].into()), Some(80));
+        assert_eq!(all.describe(), "port 80 and 81");
+        assert_eq!(Awaited::Any.found(&BTreeSet::new()), None);
+        assert_eq!(Awaited::Any.found(&[9000].into()), Some(9000));
+        let kind = Kind::new(&["http://localhost:81/".into(), "http://localhost/".into()]).unwrap();
+        assert_eq!(kind.awaited(), all);
+    }
+
+    #[test]
+    fn a_wait_that_is_long_or_in_vain_is_told_once() {
+        let (own, agent) = pair();
+        let mut looks = 0;
+        let port = await_listener(&agent, &Awaited::Any, Duration::from_millis(1), || {
+            looks += 1;
+            Ok(if looks < 5 { BTreeSet::new() } else { [7].into() })
+        });
+        assert_eq!(port, Some(7));
+        let line = heard(&own).unwrap();
+        assert_eq!(
+            line,
+            "no training load for 0 s: the application does not listen on a TCP port; name the port that it opens by --load-port"
+        );
+        assert_eq!(heard(&own), None);
+
+        send(own.as_raw_fd(), END, MsgFlags::empty()).unwrap();
+        let port = await_listener(&agent, &Awaited::All([9].into()), Duration::from_secs(60), || Ok([7].into()));
+        assert_eq!(port, None);
+        assert!(
+            heard(&own).unwrap().starts_with("no training load was begun: the application does not listen on port 9;")
+        );
+        assert_eq!(heard(&own), None);
+    }
+
+    #[test]
+    fn a_load_does_not_begin_in_a_pause() {
+        let (own, agent) = pair();
+        send(own.as_raw_fd(), PAUSE, MsgFlags::empty()).unwrap();
+        let mut looks = 0;
+        let port = await_listener(&agent, &Awaited::Any, Duration::from_secs(60), || {
+            looks += 1;
+            if looks == 3 {
+                send(own.as_raw_fd(), RESUME, MsgFlags::empty()).unwrap();
+            }
+            Ok(if looks < 2 { BTreeSet::new() } else { [7].into() })
+        });
+        assert_eq!((port, looks), (Some(7), 4));
+        assert_eq!(heard(&own).as_deref(), Some("paused"));
+    }
+}

@@ -2,7 +2,7 @@
 //! connections: an image is taken of a service that nobody is connected to.
 
 use super::compilers;
-use super::http::{Connection, Target};
+use super::http::{Answer, Connection, Target};
 use crate::proc::Process;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -193,13 +193,23 @@ fn ask(shared: &Shared, first: usize) {
 }
 
 fn ask_once(target: &Target, connections: &mut HashMap<String, Connection>) -> Result<(), String> {
-    let mut connection = match connections.remove(&target.authority) {
-        Some(connection) => connection,
-        None => Connection::open(target).map_err(|error| error.to_string())?,
+    let kept = connections.remove(&target.authority).and_then(|mut kept| Some((kept.get(target).ok()?, kept)));
+    let (answer, connection) = match kept {
+        Some(answered) => answered,
+        // There was none, or the server had closed it meanwhile.
+        None => ask_anew(target).map_err(|error| error.to_string())?,
     };
-    let answer = connection.get(target).map_err(|error| error.to_string())?;
     if !answer.last {
         connections.insert(target.authority.clone(), connection);
     }
     if answer.status >= 400 { Err(format!("status {}", answer.status)) } else { Ok(()) }
 }
+
+fn ask_anew(target: &Target) -> std::io::Result<(Answer, Connection)> {
+    let mut connection = Connection::open(target)?;
+    Ok((connection.get(target)?, connection))
+}
+
+#[cfg(test)]
+#[path = "urls_tests.rs"]
+mod tests;

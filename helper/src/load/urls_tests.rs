@@ -1,0 +1,114 @@
+use super::*;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+#[derive(Default)]
+struct Seen {
+    open: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+/// Answers every request for / well, others not.
+fn serve() -> (u16, Arc<Seen>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, seen) = (listener.local_addr().unwrap().port(), Arc::new(Seen::default()));
+    let shared = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let seen = Arc::clone(&shared);
+            seen.open.fetch_add(1, SeqCst);
+            std::thread::spawn(move || {
+                answer(&stream, &seen);
+                seen.open.fetch_sub(1, SeqCst);
+            });
+        }
+    });
+    (port, seen)
+}
+
+fn answer(mut stream: &TcpStream, seen: &Seen) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    while let Some(request) = lines.next() {
+        lines.find(String::is_empty);
+        seen.asked.fetch_add(1, SeqCst);
+        let status = if request.starts_with("GET / ") { "200 OK" } else { "503 Not Yet" };
+        if write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_err() {
+            return;
+        }
+    }
+}
+
+fn start(port: u16, paths: &[&str]) -> Urls {
+    let targets = paths.iter().map(|path| Target::parse(&format!("http://127.0.0.1:{port}{path}")).unwrap());
+    Urls::start(targets.collect(), Process(std::process::id() as i32))
+}
+
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_pause_has_no_connections_and_no_requests() {
+    let (port, seen) = serve();
+    let mut urls = start(port, &["/", "/"]);
+    wait("all clients ask", || seen.open.load(SeqCst) == CONNECTIONS && seen.asked.load(SeqCst) > 100);
+    urls.pause();
+    wait("all connections end", || seen.open.load(SeqCst) == 0);
+    let asked = seen.asked.load(SeqCst);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(seen.asked.load(SeqCst), asked);
+    urls.pace();
+    assert!(urls.shared.lock().phase == Phase::Paused);
+    urls.resume();
+    wait("they ask again", || seen.asked.load(SeqCst) > asked + 100);
+    assert_eq!(urls.shared.lock().quiet, 0);
+    urls.pause();
+}
+
+#[test]
+fn one_connection_each_is_kept() {
+    let (port, seen) = serve();
+    let mut urls = start(port, &["/", "/"]);
+    wait("they ask", || seen.asked.load(SeqCst) > 1000);
+    assert_eq!(seen.open.load(SeqCst), CONNECTIONS);
+    urls.pause();
+}
+
+#[test]
+fn an_address_that_has_failed_for_long_is_told_once() {
+    let (port, _seen) = serve();
+    let mut urls = start(port, &["/", "/lost"]);
+    wait("both have been asked for", || urls.shared.lock().failing[1].is_some());
+    assert_eq!(urls.failure(), None);
+    if let Some(failing) = &mut urls.shared.lock().failing[1] {
+        failing.since = Instant::now().checked_sub(PATIENCE).unwrap();
+    }
+    let failure = urls.failure().unwrap();
+    let found = format!("for 5 s (http://127.0.0.1:{port}/lost: status 503): correct --load");
+    assert!(failure.contains(&found), "{failure}");
+    assert_eq!(urls.failure(), None);
+    urls.pause();
+}
+
+#[test]
+fn a_good_answer_ends_a_failure() {
+    let shared = Shared {
+        targets: Vec::new(),
+        state: Mutex::new(State { phase: Phase::Asks, quiet: 0, failing: vec![None] }),
+        changed: Condvar::new(),
+    };
+    shared.note(0, Err("status 503".into()));
+    let since = shared.lock().failing[0].as_ref().unwrap().since;
+    shared.note(0, Err("status 404".into()));
+    let state = shared.lock();
+    let failing = state.failing[0].as_ref().unwrap();
+    assert_eq!((failing.since, failing.why.as_str()), (since, "status 404"));
+    drop(state);
+    shared.note(0, Ok(()));
+    assert!(shared.lock().failing[0].is_none());
+}
