@@ -17,6 +17,7 @@ mod subjects;
 mod tools;
 mod training;
 mod unprivileged;
+mod warm;
 
 use hotfork_tests::matrix::World;
 use hotfork_tests::{Outcome, build, interrupt, jdk, remains, scratch, skip, subject, wait};
@@ -59,6 +60,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         load::trials(world),
         free_heap::trials(world),
         rest::trials(world),
+        warm::trials(world),
         nap::trials(world),
         restored::trials(world),
         tools::trials(world),

@@ -88,7 +88,7 @@ fn the_agent_alone_does_the_same(cell: &Cell) -> Outcome {
 }
 
 /// A command with the Java interface on its class path.
-fn with_interface(cat: &Cat, before: &[&str]) -> Command {
+pub fn with_interface(cat: &Cat, before: &[&str]) -> Command {
     let mut command = match before {
         [] => Command::new(cat.cell.jdk.java()),
         _ => {
@@ -142,7 +142,7 @@ fn a_deadline_for_the_word(cell: &Cell) -> Outcome {
     one.say("ready")?;
     one.process.says("ready? false")?;
     one.exits(0)?;
-    finish("run", cat.run(&["--deadline", "5s"]))?.fails(2, &["--deadline", "--when ready"])?;
+    finish("run", cat.run(&["--when", "after=9s", "--deadline", "5s"]))?.fails(2, &["--deadline", "--when ready"])?;
     let command = with_interface(&cat, &["--restore", "never", "--when", "ready"]);
     let mut waiting = Talk::start("one that ends first", command)?;
     waiting.is_new()?;

@@ -3,7 +3,7 @@ import java.io.InputStreamReader;
 
 /**
  * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
- * Hotfork, if its jar is there.
+ * Hotfork, if its jar is there, "work" keeps a processor busy from then on.
  */
 public final class Cat {
     private Cat() {
@@ -23,8 +23,25 @@ public final class Cat {
             if (line.equals("ready")) {
                 System.out.println("ready? " + Class.forName("dev.hotfork.Hotfork").getMethod("ready").invoke(null));
             }
+            if (line.equals("work")) {
+                Thread worker = new Thread(Cat::work, "worker");
+                worker.setDaemon(true);
+                worker.start();
+            }
             System.out.println("heard " + line);
         }
         System.out.println("END");
+    }
+
+    /** The same few methods for ever. */
+    private static void work() {
+        byte[] bytes = new byte[4096];
+        java.util.zip.CRC32 checksum = new java.util.zip.CRC32();
+        java.util.Map<Integer, String> seen = new java.util.HashMap<>();
+        for (int round = 0; ; round++) {
+            java.util.Arrays.fill(bytes, (byte) round);
+            checksum.update(bytes);
+            seen.put(round % 1000, Long.toHexString(checksum.getValue() + seen.size()));
+        }
     }
 }

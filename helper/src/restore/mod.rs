@@ -81,7 +81,12 @@ impl Prepared {
             image.manifest.descriptors.discard_writes();
         }
         if options.no_prefetch {
-            image.tail.operations_mut().iter_mut().filter(|one| operations::is_prefetch(one)).for_each(operations::drop);
+            image
+                .tail
+                .operations_mut()
+                .iter_mut()
+                .filter(|one| operations::is_prefetch(one))
+                .for_each(operations::drop);
         }
         let moves = PortMoves::new(options.moves.clone())?;
         moves.check(&image.manifest.descriptors)?;
