@@ -173,7 +173,7 @@ fn the_agent_alone(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
     std::fs::write(web.image(), "no image").during("write a file")?;
     let mut java = Command::new(cell.jdk.java());
-    let options = format!("image={},restore=auto,load={}", web.image().display(), web.url("/?a\\,b"));
+    let options = format!("image={},restore=auto,when=manual,load={}", web.image().display(), web.url("/?a\\,b"));
     java.arg(crate::cat::agent_path(&options)).args([cell.collector.flag(), "-Xmx64m", "-cp"]);
     java.arg(build::programs_jar()).arg("Web").current_dir(&*web.scratch);
     let mut talk = Talk::start("java with the agent", java)?;
@@ -201,6 +201,7 @@ fn a_failed_capture_does_not_end_it(cell: &Cell) -> Outcome {
 /// The one line that says what is wrong with a load; the image is taken all the same.
 fn tells_once(talk: &mut Talk, words: &[&str]) -> Outcome {
     talk.hotfork_tells(SAVED)?;
+    talk.hotfork_tells("training load")?;
     let lines = talk.process.err.text();
     let about: Vec<&str> = lines.lines().filter(|line| line.contains("training load")).collect();
     ensure_eq!(about.len(), 1, "lines about the load in\n{lines}");
