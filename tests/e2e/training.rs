@@ -201,6 +201,7 @@ fn a_failed_capture_does_not_end_it(cell: &Cell) -> Outcome {
 /// The one line that says what is wrong with a load; the image is taken all the same.
 fn tells_once(talk: &mut Talk, words: &[&str]) -> Outcome {
     talk.hotfork_tells(SAVED)?;
+    // Of a load that was never begun this is told after the image.
     talk.hotfork_tells("training load")?;
     let lines = talk.process.err.text();
     let about: Vec<&str> = lines.lines().filter(|line| line.contains("training load")).collect();
