@@ -4,7 +4,7 @@
 //! # Safety contract of this file
 //! The functions that run in the children share the JVM's memory (CLONE_VM) while the parent waits
 //! (CLONE_VFORK). They touch only the `Plan` and their stacks, make raw system calls through libc's thin
-//! wrappers, and end by execve or _exit.
+//! wrappers, and end by execve or _exit. In the JVM itself `unsafe` asks one number of the kernel, and reaps a helper by pid.
 #![allow(unsafe_code)]
 
 use super::CaptureError;
