@@ -4,8 +4,9 @@ use crate::capture::{self, CaptureError, Occasion, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
+use crate::rest::Rest;
 use crate::warm::{self, Wait};
-use crate::{load, ready, rest};
+use crate::{load, ready};
 use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -152,10 +153,11 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
         return Err(CaptureError::Busy);
     }
     let mut occasion = occasion.clone();
-    if job.options.quiesce {
-        occasion.rest = rest::rest(jvm).join(", ");
-    }
+    let rest = job.options.quiesce.then(|| Rest::begin(jvm));
     let _resumed_at_the_end = load::pause();
+    if let Some(rest) = rest {
+        occasion.rest = rest.end(jvm);
+    }
     let outcome = capture::capture(jvm, &job.options, &occasion);
     BUSY.store(false, SeqCst);
     if job.is_promised() {

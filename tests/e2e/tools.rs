@@ -19,7 +19,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     trials
 }
 
-fn tool(jdk: &Jdk, tool: &str, arguments: &[&str]) -> Outcome<Finished> {
+pub fn tool(jdk: &Jdk, tool: &str, arguments: &[&str]) -> Outcome<Finished> {
     let mut command = Command::new(jdk.tool(tool));
     command.args(arguments);
     let finished = finish(tool, command)?;

@@ -52,7 +52,14 @@ fn a_busy_jvm(cell: &Cell) -> Outcome {
     let taken = proven(&cat)?;
     ensure_eq!(taken["occasion"], "warm", "occasion");
     let rest = taken["rest"].as_str().unwrap_or_default();
-    for word in ["collected in", "served on", "idle monitors deflated", "compilers idle"] {
+    for word in [
+        "idle monitors deflated",
+        "chunk pool emptied",
+        "collected in",
+        "served on",
+        "compilers idle",
+        "malloc trimmed",
+    ] {
         ensure!(rest.contains(word), "what was done before it, in which {word:?} is missing: {rest}");
     }
     let mut two = Talk::start("second run", cat.run(&["--max-stop", "2s"]))?;

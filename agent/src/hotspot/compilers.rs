@@ -27,7 +27,7 @@ pub struct Compilers {
 }
 
 impl Compilers {
-    pub fn find(libjvm: &Path) -> Option<Self> {
+    fn find(libjvm: &Path) -> Option<Self> {
         let base = libjvm::loaded()?.base;
         let file = ReadCache::new(File::open(libjvm).ok()?);
         let elf = object::File::parse(&file).ok()?;
@@ -41,6 +41,13 @@ impl Compilers {
         }
         let [Some(c1), Some(c2), Some(compiles)] = found else { return None };
         Some(Self { queues: [c1, c2], compiles })
+    }
+
+    /// Of the libjvm that is mapped here.
+    pub fn find_in_this_process() -> Option<Self> {
+        let maps = super::maps().ok()?;
+        let libjvm = maps.iter().find(|mapping| mapping.path.ends_with("/libjvm.so"))?;
+        Self::find(Path::new(&libjvm.path))
     }
 
     /// How many methods wait; `None` where what lies there cannot be a queue's length.

@@ -13,21 +13,34 @@ const ENTRY_COUNT: u64 = 28;
 const NAME_OFFSET: u64 = 4;
 const DATA_OFFSET: u64 = 16;
 
+/// One counter.
+pub struct Counter(u64);
+
+impl Counter {
+    /// `None` with -XX:-UsePerfData, and where this JVM has none of that name.
+    pub fn find(structs: &VmStructs, name: &CStr) -> Option<Self> {
+        counter(structs.value("PerfMemory", "_start")?, name).map(Self)
+    }
+
+    pub fn value(&self) -> u64 {
+        // SAFETY: the address of a counter.
+        unsafe { read(self.0) }
+    }
+}
+
 /// Counters that together count loaded classes: those from class files, and those from the CDS archive.
-pub struct ClassCounters(Vec<u64>);
+pub struct ClassCounters(Vec<Counter>);
 
 impl ClassCounters {
     /// `None` with -XX:-UsePerfData.
     pub fn find(structs: &VmStructs) -> Option<Self> {
-        let start = structs.value("PerfMemory", "_start")?;
         let names = [c"java.cls.loadedClasses", c"java.cls.sharedLoadedClasses"];
-        let found: Vec<u64> = names.into_iter().filter_map(|name| counter(start, name)).collect();
+        let found: Vec<Counter> = names.into_iter().filter_map(|name| Counter::find(structs, name)).collect();
         (!found.is_empty()).then_some(Self(found))
     }
 
     pub fn loaded(&self) -> u64 {
-        // SAFETY: each is the address of a counter.
-        self.0.iter().map(|&address| unsafe { read(address) }).sum()
+        self.0.iter().map(Counter::value).sum()
     }
 }
 

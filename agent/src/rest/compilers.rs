@@ -1,6 +1,7 @@
 //! The compilers finish what the application has asked of them. What they have not finished, every instance would compile
 //! again, in its first requests and in memory of its own.
 
+use crate::hotspot::compilers::Compilers;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -13,18 +14,26 @@ const AT_MOST: Duration = Duration::from_secs(5);
 
 /// Waits until the compilers are idle; false if they were not in time.
 pub fn are_idle_in_time() -> bool {
-    settles(AT_MOST, WINDOW, compiler_cpu)
+    // Without a symbol table CPU time must do, in which compilers that get no processor pass for idle.
+    let queues = Compilers::find_in_this_process();
+    let waiting = || queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
+    settles(AT_MOST, WINDOW, compiler_cpu, waiting)
 }
 
-/// Whether `used`, a growing sum, grows by next to nothing in one of the windows.
-fn settles(at_most: Duration, window: Duration, mut used: impl FnMut() -> Duration) -> bool {
+/// Whether `used`, a growing sum, grows by next to nothing in one of the windows, and nobody waits at its end.
+fn settles(
+    at_most: Duration,
+    window: Duration,
+    mut used: impl FnMut() -> Duration,
+    mut waiting: impl FnMut() -> u32,
+) -> bool {
     let end = Instant::now() + at_most;
     let mut before = used();
     while Instant::now() < end {
         std::thread::sleep(window);
         let now = used();
         // HotSpot ends compiler threads that it does not need: then the sum falls.
-        if now.checked_sub(before).is_some_and(|more| more <= NOTHING) {
+        if now.checked_sub(before).is_some_and(|more| more <= NOTHING) && waiting() == 0 {
             return true;
         }
         before = now;
@@ -59,23 +68,35 @@ mod tests {
     #[test]
     fn a_pause_of_the_compilers_is_awaited() {
         let mut values = [0, 50, 90, 91, 200].map(Duration::from_millis).into_iter();
-        assert!(settles(AT_MOST, SHORT, || values.next().unwrap()));
+        assert!(settles(AT_MOST, SHORT, || values.next().unwrap(), || 0));
         assert_eq!(values.next(), Some(Duration::from_millis(200)), "it did not wait longer than needed");
     }
 
     #[test]
     fn a_sum_that_falls_is_no_rest() {
         let mut values = [50, 10, 60, 60].map(Duration::from_millis).into_iter();
-        assert!(settles(AT_MOST, SHORT, || values.next().unwrap()));
+        assert!(settles(AT_MOST, SHORT, || values.next().unwrap(), || 0));
         assert_eq!(values.next(), None);
     }
 
     #[test]
     fn waiting_has_a_bound() {
         let mut used = Duration::ZERO;
-        assert!(!settles(10 * SHORT, SHORT, || {
-            used += Duration::from_millis(10);
-            used
-        }));
+        assert!(!settles(
+            10 * SHORT,
+            SHORT,
+            || {
+                used += Duration::from_millis(10);
+                used
+            },
+            || 0
+        ));
+    }
+
+    #[test]
+    fn compilers_that_get_no_processor_are_not_idle() {
+        let mut queue = [3, 1, 0].into_iter();
+        assert!(settles(AT_MOST, SHORT, || Duration::ZERO, || queue.next().unwrap()));
+        assert_eq!(queue.next(), None);
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! The order was measured. A full collection re-arms the entry barrier of every compiled method (since JDK 20 with
 //! every collector), and its next call writes to the code itself: a page of its own for each method that an instance calls.
-//! So the collection comes first, and the application serves on until its code is disarmed; nothing is collected after that.
+//! So after it the application serves on until its code is disarmed. What has died meanwhile a young collection takes,
+//! which arms nothing and leaves eden empty: no collection falls into an instance's first requests.
 
 mod collection;
 mod compilers;
+mod malloc;
 mod monitors;
+mod young;
 
 use crate::hotspot::flags::Flags;
 use crate::hotspot::vmstructs::VmStructs;
@@ -19,37 +22,70 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(500);
 /// An application that uses less than a twentieth of a processor will not call its methods in time.
 const BUSY: u32 = 20;
-/// The application's CPU time after which its code is disarmed again.
-const SERVED: Duration = Duration::from_millis(750);
 /// HotSpot's pool of arena chunks is emptied every five seconds (ChunkPoolCleaner): what the compilers used goes back to
 /// malloc. Instances would do it in their first moments, and touch 1,500 pages for it.
-const CHUNK_POOL: Duration = Duration::from_secs(6);
-const SETTLES_WITHIN: Duration = Duration::from_secs(20);
+const CHUNK_POOL: Duration = Duration::from_millis(5500);
+/// The application's CPU time after which its code is disarmed again.
+const SERVED: Duration = Duration::from_millis(750);
+const SERVES_WITHIN: Duration = Duration::from_secs(15);
 
-/// What was done, for the image to tell.
-pub fn rest(jvm: &Jvm) -> Vec<String> {
-    let mut done = Vec::new();
-    let flags = VmStructs::open().and_then(|structs| Flags::find(&structs));
-    let mut threads = Threads::default();
-    let (begin, born) = (Instant::now(), epoch());
-    match (&flags, is_busy(&mut threads)) {
-        (Some(flags), true) => match collection::collect(jvm, flags) {
+/// What is done while the application serves, and after it has been given a rest; and what came of it, for the image.
+pub struct Rest {
+    structs: Option<VmStructs>,
+    collected: bool,
+    done: Vec<String>,
+}
+
+impl Rest {
+    /// While the application serves.
+    pub fn begin(jvm: &Jvm) -> Self {
+        let structs = VmStructs::open();
+        let mut rest = Self { collected: false, done: Vec::new(), structs };
+        match rest.structs.as_ref().and_then(Flags::find) {
+            Some(flags) => rest.under_load(jvm, &flags),
+            None => rest.say("not collected: HotSpot's flags were not found"),
+        }
+        rest
+    }
+
+    fn say(&mut self, what: impl Into<String>) {
+        self.done.push(what.into());
+    }
+
+    fn under_load(&mut self, jvm: &Jvm, flags: &Flags) {
+        if monitors::deflate(flags) {
+            self.say("idle monitors deflated");
+        }
+        let mut threads = Threads::default();
+        if !is_busy(&mut threads) {
+            self.say("not collected: the application is idle, and would meet its code re-armed");
+            return;
+        }
+        std::thread::sleep(CHUNK_POOL);
+        self.say("chunk pool emptied");
+        match collection::collect(jvm, flags) {
             Ok(took) => {
-                done.push(format!("collected in {took:.1?}"));
-                done.push(settle(&mut threads, begin, born));
+                self.collected = true;
+                self.say(format!("collected in {took:.1?}, {}", serve(&mut threads)));
             }
-            Err(why) => done.push(format!("not collected: {why}")),
-        },
-        (None, _) => done.push("not collected: HotSpot's flags were not found".into()),
-        (_, false) => done.push("not collected: the application is idle, and would meet its code re-armed".into()),
+            Err(why) => self.say(format!("not collected: {why}")),
+        }
     }
-    if let Some(flags) = &flags
-        && monitors::deflate(flags)
-    {
-        done.push("idle monitors deflated".into());
+
+    /// When its load, as far as it is ours, rests. What was done.
+    pub fn end(mut self, jvm: &Jvm) -> String {
+        let idle = compilers::are_idle_in_time();
+        self.say(if idle { "compilers idle" } else { "compilers still at work" });
+        if self.collected
+            && let Some(structs) = &self.structs
+            && let Some(took) = young::collect(jvm, structs)
+        {
+            self.say(format!("young collection in {took:.1?}"));
+        }
+        let took = malloc::trim();
+        self.say(format!("malloc trimmed in {took:.1?}"));
+        self.done.join(", ")
     }
-    done.push(if compilers::are_idle_in_time() { "compilers idle" } else { "compilers still at work" }.into());
-    done
 }
 
 fn is_busy(threads: &mut Threads) -> bool {
@@ -60,15 +96,21 @@ fn is_busy(threads: &mut Threads) -> bool {
     used.is_ok_and(|Used { app, .. }| Duration::from_nanos(app) * BUSY >= LOOK)
 }
 
-/// Lets the application serve.
-fn settle(threads: &mut Threads, begin: Instant, born: u32) -> String {
-    let mut served = Duration::ZERO;
-    while begin.elapsed() < SETTLES_WITHIN && epoch() == born {
-        std::thread::sleep(LOOK);
-        served += threads.look().map_or(Duration::ZERO, |used| Duration::from_nanos(used.app));
-        if served >= SERVED && begin.elapsed() >= CHUNK_POOL {
-            return format!("served on for {:.1?}", begin.elapsed());
-        }
+/// Lets the application serve until its code is disarmed.
+fn serve(threads: &mut Threads) -> String {
+    let (begin, born) = (Instant::now(), epoch());
+    // What it used before.
+    let mut served = threads.look().map(|_| Duration::ZERO);
+    while let Ok(so_far) = served
+        && so_far < SERVED
+        && begin.elapsed() < SERVES_WITHIN
+        && epoch() == born
+    {
+        std::thread::sleep(LOOK / 4);
+        served = threads.look().map(|used| so_far + Duration::from_nanos(used.app));
     }
-    format!("served too little in {:.1?}: its code is not all disarmed", begin.elapsed())
+    match served {
+        Ok(served) if served >= SERVED => format!("served on for {:.1?}", begin.elapsed()),
+        _ => format!("served too little in {:.1?}: its code is not all disarmed", begin.elapsed()),
+    }
 }

@@ -11,7 +11,6 @@ use crate::hotspot::{self, flags};
 use crate::jvm::Jvm;
 use hotfork_abi::Plain;
 use hotfork_abi::warm::{QUEUE_UNKNOWN, TICK_COMPILERS_STOPPED, Tick};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Walking the code cache takes 0.1 ms for a thousand methods.
@@ -39,8 +38,7 @@ impl Probe {
         let code = CodeCache::find(&structs, &maps, flags::last_level(&structs, interpreted)).ok_or_else(|| {
             CaptureError::Jvm("this JVM's code cache was not found: use --when after=DURATION".into())
         })?;
-        let libjvm = maps.iter().find(|mapping| mapping.path.ends_with("/libjvm.so"));
-        let compilers = libjvm.and_then(|mapping| Compilers::find(Path::new(&mapping.path)));
+        let compilers = Compilers::find_in_this_process();
         if compilers.is_none() {
             log::info!("libjvm.so has no symbol table: compilers are judged by their CPU time alone");
         }

@@ -9,7 +9,7 @@ use hotfork_abi::PAGE;
 use std::ops::Range;
 
 /// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do.
-pub const GAP: u64 = 16 * PAGE;
+pub const GAP: u64 = 64 * PAGE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PagesError {
