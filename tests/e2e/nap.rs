@@ -131,9 +131,9 @@ fn the_original_keeps_its_clock(cell: &Cell) -> Outcome {
 fn constants_of_libjvm(pid: u32) -> Outcome<Range<u64>> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).during("maps")?;
     // The last read-only segment: those before hold headers and constants of the file.
-    let lines = maps.lines().filter(|line| line.ends_with("/libjvm.so") && line.contains(" r--p "));
+    let mut lines = maps.lines().filter(|line| line.ends_with("/libjvm.so") && line.contains(" r--p "));
     let range =
-        lines.last().and_then(|line| line.split(' ').next()?.split_once('-')).ok_or("no constants of libjvm")?;
+        lines.next_back().and_then(|line| line.split(' ').next()?.split_once('-')).ok_or("no constants of libjvm")?;
     let parse = |address| u64::from_str_radix(address, 16).during("an address in maps");
     Ok(parse(range.0)?..parse(range.1)?)
 }

@@ -133,13 +133,19 @@ public final class TimedWaits extends Subject {
             return thread;
         });
         executor.scheduleAtFixedRate(ticks::incrementAndGet, 0, PERIOD, TimeUnit.MILLISECONDS);
-        CountDownLatch begun = new CountDownLatch(kinds.size());
-        kinds.forEach((name, kind) -> start(name, () -> {
-            begun.countDown();
+        kinds.forEach((name, kind) -> awaitBegin(kind, start(name, () -> {
             kind.wait.last(WAIT);
             ended.put(name, new Moment());
-        }));
-        await("all waits have begun", begun);
+        })));
+    }
+
+    private void awaitBegin(Kind kind, Thread thread) {
+        if (kind.by == By.NANO_TIME) {
+            awaitNative(thread, thread.getName().equals("accept") ? "poll" : "wait");
+        } else {
+            await(thread.getName() + " waits", () -> thread.getState() == Thread.State.TIMED_WAITING
+                || thread.getState() == Thread.State.WAITING);
+        }
     }
 
     @Override
