@@ -5,7 +5,7 @@ mod tiny;
 
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS};
-use hotfork_helper::image::format::PAGES_START;
+use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
 use hotfork_helper::image::manifest::{MappedFile, Thread, VdsoSymbol};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -62,7 +62,9 @@ fn damaged_images() {
     damaged("digest", |path| tiny::flip(path, 20), 110, "do not have the digest that was written");
     damaged("table", |path| tiny::flip(path, operations_offset() + 3), 110, "do not have the digest");
     damaged("manifest", |path| tiny::flip(path, operations_offset() + 400), 110, "do not have the digest");
-    damaged("version", |path| tiny::flip(path, 8), 111, "has format 3, this hotfork reads format 2; take it again");
+    let another =
+        format!("has format {}, this hotfork reads format {FORMAT_VERSION}; take it again", FORMAT_VERSION ^ 1);
+    damaged("version", |path| tiny::flip(path, 8), 111, &another);
     damaged("interface", |path| tiny::flip(path, 12), 111, "was written by another build of hotfork");
 }
 
