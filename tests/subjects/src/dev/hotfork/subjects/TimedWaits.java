@@ -25,7 +25,7 @@ import java.util.concurrent.locks.LockSupport;
  */
 @Traits(port = true)
 public final class TimedWaits extends Subject {
-    private static final long WAIT = 12_000;
+    private static final long WAIT = 15_000;
     private static final long SHORT_WAIT = 200;
     private static final long PERIOD = 50;
     /** What `hotfork restore` does when it is told nothing. */
