@@ -3,21 +3,28 @@
 use crate::failure::{During, Outcome};
 use crate::jdk::{self, Collector, Jdk};
 use crate::machine::Machine;
-use crate::measure::{gap, idle, live, startup};
+use crate::measure::criu::Criu;
+use crate::measure::{aot, detector, gap, idle, live, startup};
 use crate::ports::Ports;
 use crate::product::Product;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::sample::{HTTP, SPRING};
+use crate::sample::{HTTP, SPRING, Sample};
 use crate::service::Setting;
 use crate::{figures, plots, report};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Rounds of normal start and restore [default: 10, with --quick 3]
+    /// Measure only this; may be repeated [default: all]
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+    /// Start only this sample, http-service or spring-service; may be repeated [default: both]
+    #[arg(long, value_name = "NAME", value_parser = [HTTP.name, SPRING.name])]
+    sample: Vec<String>,
+    /// Rounds of all ways to start [default: 10, with --quick 3]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// A major version or the home of a JDK; may be repeated [default: each of 17, 21, 25 that is found]
@@ -26,6 +33,12 @@ pub struct BenchArgs {
     /// The newest JDK, G1 and few repetitions only: shows that all is well, proves no figure
     #[arg(long)]
     quick: bool,
+    /// Runs of the detector with each of its subjects; they take turns over the JDKs [default: 10, with --quick 1]
+    #[arg(long, value_name = "RUNS")]
+    detector_runs: Option<u32>,
+    /// What makes the agent take its image while the detector is measured, as in its option when=
+    #[arg(long, value_name = "MOMENT", default_value = "warm")]
+    detector_when: String,
     /// Where every single round is written
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     json: PathBuf,
@@ -35,6 +48,21 @@ pub struct BenchArgs {
     /// An empty directory for images and logs
     #[arg(long, value_name = "DIRECTORY", hide = true)]
     work: PathBuf,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Normal start, AOT cache, restore, CRIU; requests, memory, image
+    Startup,
+    /// The longest gap of a spinning thread
+    Gap,
+    /// Restores with little and with much on the heap
+    Live,
+    /// The CPU of an agent that is asked for nothing
+    Idle,
+    /// The detector's verdict against the begin of steady latency
+    Detector,
 }
 
 /// How often each thing is measured.
@@ -47,49 +75,52 @@ pub struct Plan {
     pub live_rounds: usize,
     pub pairs: usize,
     pub runs_of_pair: usize,
+    pub detector_runs: usize,
+    pub detector_when: String,
 }
 
 impl Plan {
     fn new(args: &BenchArgs) -> Self {
-        let (rounds, plan) = if args.quick {
-            let warm_up = Duration::from_secs(8);
-            (
-                3,
-                Self {
-                    rounds: 0,
-                    collectors: &[Collector::G1],
-                    warm_up,
-                    instances: 8,
-                    captures: 5,
-                    live_rounds: 3,
-                    pairs: 5,
-                    runs_of_pair: 1,
-                },
-            )
+        let detector_when = args.detector_when.clone();
+        let plan = if args.quick {
+            Self {
+                rounds: 3,
+                collectors: &[Collector::G1],
+                warm_up: Duration::from_secs(8),
+                instances: 8,
+                captures: 5,
+                live_rounds: 3,
+                pairs: 5,
+                runs_of_pair: 1,
+                detector_runs: 1,
+                detector_when,
+            }
         } else {
-            let collectors = &[Collector::G1, Collector::Serial];
-            let warm_up = Duration::from_secs(15);
-            (
-                10,
-                Self {
-                    rounds: 0,
-                    collectors,
-                    warm_up,
-                    instances: 8,
-                    captures: 20,
-                    live_rounds: 10,
-                    pairs: 30,
-                    runs_of_pair: 8,
-                },
-            )
+            Self {
+                rounds: 10,
+                collectors: &[Collector::G1, Collector::Serial],
+                warm_up: Duration::from_secs(15),
+                instances: 8,
+                captures: 20,
+                live_rounds: 10,
+                pairs: 15,
+                runs_of_pair: 8,
+                detector_runs: 10,
+                detector_when,
+            }
         };
-        Self { rounds: args.rounds.unwrap_or(rounds) as usize, ..plan }
+        Self {
+            rounds: args.rounds.map_or(plan.rounds, |rounds| rounds as usize),
+            detector_runs: args.detector_runs.map_or(plan.detector_runs, |runs| runs as usize),
+            ..plan
+        }
     }
 }
 
 /// What every measurement needs.
 pub struct Bench {
     pub product: Product,
+    pub criu: Criu,
     pub plan: Plan,
     pub work: PathBuf,
     pub ports: Ports,
@@ -107,11 +138,20 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
         }
     }
     let work = args.work.canonicalize().during(format!("find {}", args.work.display()))?;
-    let plan = Plan::new(args);
-    let mut bench = Bench { product: Product::find()?, plan, work, ports: Ports::new(), progress: Progress::new() };
-    let mut report = Report::new(Machine::look()?, args.quick);
+    let mut bench = Bench {
+        product: Product::find()?,
+        criu: Criu::look(),
+        plan: Plan::new(args),
+        work,
+        ports: Ports::new(),
+        progress: Progress::new(),
+    };
+    let mut report = Report::new(Machine::look()?, args.quick, bench.criu.line());
     for jdk in &jdks {
-        one_jdk(&mut bench, jdk, &mut report)?;
+        one_jdk(&mut bench, jdk, args, &mut report)?;
+    }
+    if args.measures(Part::Detector) {
+        report.detector = Some(detector::measure(&mut bench, &jdks)?);
     }
     bench.progress.clear();
     report.figures = figures::of(&report);
@@ -128,14 +168,36 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
     }
 }
 
-fn one_jdk(bench: &mut Bench, jdk: &Jdk, report: &mut Report) -> Outcome<()> {
-    for sample in [&HTTP, &SPRING] {
-        for &collector in bench.plan.collectors {
-            report.startups.push(startup::measure(bench, &Setting { jdk, sample, collector })?);
+impl BenchArgs {
+    fn measures(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn samples(&self) -> impl Iterator<Item = &'static Sample> {
+        [&HTTP, &SPRING]
+            .into_iter()
+            .filter(|sample| self.sample.is_empty() || self.sample.iter().any(|name| name == sample.name))
+    }
+}
+
+fn one_jdk(bench: &mut Bench, jdk: &Jdk, args: &BenchArgs, report: &mut Report) -> Outcome<()> {
+    if args.measures(Part::Startup) {
+        for sample in args.samples() {
+            let aot = aot::train(bench, jdk, sample)?;
+            for &collector in bench.plan.collectors {
+                let setting = Setting { jdk, sample, collector };
+                report.startups.push(startup::measure(bench, &setting, aot.as_ref())?);
+            }
         }
     }
-    report.gaps.push(gap::measure(bench, jdk)?);
-    report.live_objects.push(live::measure(bench, jdk)?);
-    report.idle_agents.push(idle::measure(bench, jdk)?);
+    if args.measures(Part::Gap) {
+        report.gaps.push(gap::measure(bench, jdk)?);
+    }
+    if args.measures(Part::Live) {
+        report.live_objects.push(live::measure(bench, jdk)?);
+    }
+    if args.measures(Part::Idle) {
+        report.idle_agents.push(idle::measure(bench, jdk)?);
+    }
     Ok(())
 }

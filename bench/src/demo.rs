@@ -93,7 +93,7 @@ fn capture_under_load(
     load.slowest();
     let saved = demo.product.snapshot(original.pid(), image);
     let (slowest, meanwhile) = (load.slowest(), load.requests() - before);
-    let answered = load.stop().map_err(|failure| original.failure(&failure.0))?;
+    let answered = load.stop().map_err(|failure| original.failure(&failure.0))?.len();
     let saved = saved.map_err(|failure| original.failure(&failure.0))?;
     demo.progress.step(&format!(
         "   {} MB saved in {} ms; the service stood still for {} ms.\n   {meanwhile} requests were answered meanwhile, \

@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const HANG: Duration = Duration::from_secs(300);
 /// Requests from the second to the twentieth.
 pub const FURTHER_REQUESTS: usize = 19;
+/// ... to the hundredth, after which compiled methods are counted.
+pub const TO_THE_HUNDREDTH: usize = 99;
 
 /// All nanoseconds; what /proc tells is read at once after the first answer.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +40,10 @@ pub struct FirstResponse {
 }
 
 impl FirstResponse {
+    pub fn second_to_twentieth(&self) -> &[u64] {
+        &self.later_requests[..self.later_requests.len().min(FURTHER_REQUESTS)]
+    }
+
     /// Starts a process while a client already tries to connect: else the scheduler may put the two on one CPU, as they
     /// come from one thread. The client sends its request as soon as something listens, then `further` ones.
     pub fn of(
@@ -72,7 +78,7 @@ impl FirstResponse {
             return Err(process.failure("was not alone: something else listened on its port"));
         }
         let later_requests =
-            later(&mut connection, path, &body, further).map_err(|failure| no_answer(&process, &failure))?;
+            requests(&mut connection, path, &body, further).map_err(|failure| no_answer(&process, &failure))?;
         let (since_exec, first_request) = (at - process.spawned, at - connected);
         let first = Self { since_exec, at, first_request, later_requests, faults, cpu, threads, private_memory, body };
         Ok((process, first))
@@ -123,7 +129,8 @@ fn wait_for_answer(process: &mut Process, answers: &Receiver<Outcome<Answer>>, p
     }
 }
 
-fn later(connection: &mut Connection, path: &str, expected: &[u8], count: usize) -> Outcome<Vec<u64>> {
+/// Nanoseconds of each of so many requests on one connection: first byte sent to last byte received.
+pub fn requests(connection: &mut Connection, path: &str, expected: &[u8], count: usize) -> Outcome<Vec<u64>> {
     let mut latencies = Vec::with_capacity(count);
     while latencies.len() < count {
         let begun = clock::now();
@@ -132,8 +139,8 @@ fn later(connection: &mut Connection, path: &str, expected: &[u8], count: usize)
         if response.body != expected {
             return fail(format!("GET {path} has another body than the first time"));
         }
-        if response.last {
-            return fail(format!("the connection was closed after {} requests", latencies.len() + 1));
+        if response.last && latencies.len() < count {
+            return fail(format!("the connection was closed after {} requests", latencies.len()));
         }
     }
     Ok(latencies)

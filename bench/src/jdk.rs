@@ -43,6 +43,15 @@ impl Jdk {
         self.home.join("bin/java")
     }
 
+    /// Its own, or that of any other JDK here: a runtime image may have none, and they understand each other.
+    pub fn jcmd(&self) -> Outcome<PathBuf> {
+        let homes = std::iter::once(self.home.clone()).chain(candidates()?);
+        match homes.map(|home| home.join("bin/jcmd")).find(|jcmd| jcmd.is_file()) {
+            Some(jcmd) => Ok(jcmd),
+            None => fail("jcmd is missing in every JDK found: install a whole JDK, or set JAVA_HOME to one"),
+        }
+    }
+
     /// What a start reads: classes, their archive, the JVM and its libraries.
     pub fn files(&self) -> Outcome<Vec<PathBuf>> {
         let mut files = vec![self.home.join("lib/modules")];

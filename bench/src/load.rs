@@ -1,7 +1,9 @@
 //! Closed-loop load: each client sends its next request when it has the answer to the last.
 
+use crate::clock;
 use crate::failure::{Failure, Outcome, fail};
 use crate::http::{Connection, Response};
+use crate::latency::Answered;
 use crate::sample::Sample;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -25,7 +27,7 @@ struct Shared {
 
 pub struct Load {
     shared: Arc<Shared>,
-    clients: Vec<JoinHandle<()>>,
+    clients: Vec<JoinHandle<Vec<Answered>>>,
 }
 
 impl Load {
@@ -35,10 +37,12 @@ impl Load {
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 std::thread::spawn(move || {
-                    if let Err(failure) = drive(sample, port, number, &shared) {
+                    let mut answers = Vec::new();
+                    if let Err(failure) = drive(sample, port, number, &shared, &mut answers) {
                         shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
                         shared.stop.store(true, Ordering::Relaxed);
                     }
+                    answers
                 })
             })
             .collect();
@@ -64,17 +68,19 @@ impl Load {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Ends the load; any request that failed is a failure. The number of requests answered.
-    pub fn stop(self) -> Outcome<u64> {
+    /// Ends the load; any request that failed is a failure. All that was answered, in no order.
+    pub fn stop(self) -> Outcome<Vec<Answered>> {
         self.shared.stop.store(true, Ordering::Relaxed);
+        let mut answers = Vec::new();
         for client in self.clients {
-            if client.join().is_err() {
-                return fail("a client of the load panicked");
+            match client.join() {
+                Ok(more) => answers.extend(more),
+                Err(_) => return fail("a client of the load panicked"),
             }
         }
         match self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(failure) => Err(Failure(format!("under load: {failure}"))),
-            None => Ok(self.shared.requests.load(Ordering::Relaxed)),
+            None => Ok(answers),
         }
     }
 }
@@ -83,11 +89,13 @@ struct Client<'a> {
     port: u16,
     connection: Connection,
     shared: &'a Shared,
+    answers: &'a mut Vec<Answered>,
 }
 
-fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared) -> Outcome<()> {
-    let mut client = Client { port, connection: Connection::open(port)?, shared };
+fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared, answers: &mut Vec<Answered>) -> Outcome<()> {
+    let mut client = Client { port, connection: Connection::open(port)?, shared, answers };
     let mut turn = number;
+    let begun = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
         turn += 1;
         if turn.is_multiple_of(ORDER_EVERY) {
@@ -97,7 +105,8 @@ fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared) -> Outcome<
                 continue;
             }
         }
-        client.send("GET", sample.reads[turn % sample.reads.len()], "", 200)?;
+        let reads = sample.reads_after(begun.elapsed());
+        client.send("GET", reads[turn % reads.len()], "", 200)?;
     }
     Ok(())
 }
@@ -113,9 +122,11 @@ impl Client<'_> {
     }
 
     fn send(&mut self, method: &str, path: &str, body: &str, status: u16) -> Outcome<Response> {
-        let begun = Instant::now();
+        let begun = clock::now();
         let response = self.connection.request(method, path, body)?.must_be(status, &format!("{method} {path}"))?;
-        self.shared.slowest.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let at = clock::now();
+        self.answers.push(Answered { at, nanoseconds: at - begun });
+        self.shared.slowest.fetch_max(at - begun, Ordering::Relaxed);
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         if response.last {
             self.connection = Connection::open(self.port)?;
@@ -175,7 +186,9 @@ mod tests {
         wait_until(&load, |load| load.failed() || load.requests() >= 2 * ORDER_EVERY as u64);
         load.stop_orders();
         assert!(load.slowest() > 0);
-        assert!(load.stop().unwrap() >= 2 * ORDER_EVERY as u64);
+        let requests = load.requests();
+        let answers = load.stop().unwrap();
+        assert!(answers.len() as u64 >= requests && answers.iter().all(|answer| answer.nanoseconds > 0));
     }
 
     #[test]

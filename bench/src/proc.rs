@@ -31,6 +31,12 @@ fn parse_faults(stat: &str) -> Option<Faults> {
     Some(Faults { minor: fields.get(7)?.parse().ok()?, major: fields.get(9)?.parse().ok()? })
 }
 
+/// None where there is no such process.
+pub fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// CPU time of each thread that lives; one that ends meanwhile is left out.
 pub fn threads(pid: u32) -> Outcome<Vec<ThreadCpu>> {
     let directory = format!("/proc/{pid}/task");
@@ -76,6 +82,12 @@ fn private_kilobytes(rollup: &str, status: &str) -> Option<u64> {
     let dirty_anonymous = field("Anonymous")?.saturating_sub(field("LazyFree")?);
     let dirty_file = dirty.saturating_sub(dirty_anonymous + field("Pss_Shmem")?);
     Some(field("Pss_Anon")? + field("Pss_Shmem")? + dirty_file + kilobytes(status, "VmPTE")?)
+}
+
+/// Bytes that processes of this machine can still have.
+pub fn available_memory() -> Outcome<u64> {
+    let kilobytes = kilobytes(&read("/proc/meminfo")?, "MemAvailable");
+    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| Failure("/proc/meminfo has no MemAvailable".into()))
 }
 
 pub fn resident(pid: u32) -> Outcome<u64> {
@@ -129,5 +141,7 @@ mod tests {
         assert!(faults(own).unwrap().minor > 0);
         assert!(private_memory(own).unwrap() > 0 && resident(own).unwrap() > 0);
         assert!(!threads(own).unwrap().is_empty());
+        assert_eq!(parent(own), Some(std::os::unix::process::parent_id()));
+        assert!(available_memory().unwrap() > 0);
     }
 }

@@ -1,15 +1,20 @@
 //! A child whose output is kept, and that ends with its owner.
 
-use crate::clock;
 use crate::failure::{During, Failure, Outcome};
+use crate::{clock, hsperf, proc};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const LINES_SHOWN: usize = 30;
 
 pub struct Process {
     child: Child,
+    /// A child of the child, which is meant in its place.
+    stands_for: Option<u32>,
     what: String,
     log: PathBuf,
     /// CLOCK_MONOTONIC just before the child was made.
@@ -35,11 +40,25 @@ impl Process {
     fn start(what: &str, command: &mut Command, log: &Path) -> Outcome<Self> {
         let spawned = clock::now();
         let child = command.spawn().during(format!("start {what} ({:?})", command.get_program()))?;
-        Ok(Self { child, what: what.into(), log: log.into(), spawned })
+        Ok(Self { child, stands_for: None, what: what.into(), log: log.into(), spawned })
+    }
+
+    /// The child is but the parent of what is measured (`criu restore`).
+    pub fn standing_for(mut self, pid: u32) -> Self {
+        self.stands_for = Some(pid);
+        self
+    }
+
+    /// Nothing, once the pid is another's.
+    fn kill_the_one_stood_for(&self) {
+        if let Some(pid) = self.stands_for.filter(|&pid| proc::parent(pid) == Some(self.child.id())) {
+            // It may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.stands_for.unwrap_or(self.child.id())
     }
 
     pub fn stdin(&mut self) -> Outcome<ChildStdin> {
@@ -69,8 +88,23 @@ impl Process {
         Failure(format!("{} (pid {}) {why}\n{}", self.what, self.pid(), last_lines(&self.log)))
     }
 
+    /// SIGTERM, and waits until it is gone, however it ends. What it said last.
+    pub fn terminate(mut self, within: Duration) -> Outcome<String> {
+        let what = format!("end {}", self.what);
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).during(&what)?;
+        let deadline = Instant::now() + within;
+        while self.child.try_wait().during(&what)?.is_none() {
+            if Instant::now() > deadline {
+                return Err(self.failure(&format!("has not ended {within:?} after SIGTERM")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(last_lines(&self.log))
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(mut self) -> Outcome<()> {
+        self.kill_the_one_stood_for();
         self.child.kill().during(format!("kill {}", self.what))?;
         self.child.wait().during(format!("wait for {}", self.what))?;
         Ok(())
@@ -79,6 +113,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.kill_the_one_stood_for();
         // Where nothing is left to kill, nothing is to be done.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -90,10 +125,8 @@ impl Drop for Process {
 fn remove_files_of_a_killed_jvm(pid: u32) {
     // Most were never made.
     let _ = std::fs::remove_file(format!("/tmp/.java_pid{pid}"));
-    for entry in std::fs::read_dir("/tmp").into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with("hsperfdata_") {
-            let _ = std::fs::remove_file(entry.path().join(pid.to_string()));
-        }
+    for counters in hsperf::files(pid) {
+        let _ = std::fs::remove_file(counters);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::failure::{During, Outcome, fail};
 use crate::figures::Figure;
 use crate::machine::Machine;
+use crate::measure::detector::Detector;
 use crate::measure::gap::Gaps;
 use crate::measure::idle::IdleAgent;
 use crate::measure::live::LiveObjects;
@@ -20,43 +21,57 @@ pub struct Report {
     /// Too few repetitions to prove a figure.
     pub quick: bool,
     pub machine: Machine,
+    /// Whether CRIU was measured, or why not.
+    pub criu: String,
     pub figures: Vec<Figure>,
     pub startups: Vec<Startup>,
     pub gaps: Vec<Gaps>,
     pub live_objects: Vec<LiveObjects>,
     pub idle_agents: Vec<IdleAgent>,
+    pub detector: Option<Detector>,
 }
 
 impl Report {
-    pub fn new(machine: Machine, quick: bool) -> Self {
+    pub fn new(machine: Machine, quick: bool, criu: String) -> Self {
         Self {
             hotfork_version: env!("CARGO_PKG_VERSION"),
             quick,
             machine,
+            criu,
             figures: Vec::new(),
             startups: Vec::new(),
             gaps: Vec::new(),
             live_objects: Vec::new(),
             idle_agents: Vec::new(),
+            detector: None,
         }
     }
 
     pub fn tables(&self) -> String {
-        let mut text = format!("\nHotfork {} on {}.\n", self.hotfork_version, self.machine.line());
+        let mut text = format!("\nHotfork {} on {}. {}\n", self.hotfork_version, self.machine.line(), self.criu);
         if self.quick {
             text += "A quick run: it shows that all is well and proves no figure.\n";
+        }
+        for left_out in self.live_objects.iter().filter_map(|live| live.left_out.as_ref()) {
+            text += &format!("Restores with 4 GB of live objects were left out: {left_out}.\n");
         }
         for (title, table) in [
             ("Figures", tables::figures(self)),
             ("First response after exec, ms", tables::first_response(self)),
-            ("Requests after it, ms", tables::requests(self)),
+            ("Requests, ms", tables::requests(self)),
+            ("Methods compiled from exec to request 100", tables::compiles(self)),
             ("Where the time of a restore went, medians, ms", tables::steps(self)),
             ("Page faults and CPU until the first response, medians", tables::costs(self)),
             ("CPU of each thread until the first response after a restore, medians, ms", tables::threads(self)),
             ("Memory and captures", tables::memory(self)),
+            ("What an image holds, MB", tables::image(self)),
             ("Longest gap of a spinning thread, ms", tables::gaps(self)),
             ("Exec to threads running by live objects, ms", tables::live_objects(self)),
+            ("The detector, seconds after the begin of the load", tables::detector(self)),
         ] {
+            if table.is_empty() {
+                continue;
+            }
             text += &format!("\n### {title}\n\n{}", table.render());
         }
         text

@@ -9,11 +9,12 @@ use crate::proc;
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::sample::Sample;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Clients of the load.
-const CLIENTS: usize = 4;
+pub const CLIENTS: usize = 4;
 /// How long the compilers are watched to say how busy they are; also how often progress is shown.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Compilers that use less than this part of a CPU are done with what matters.
@@ -36,6 +37,12 @@ impl Setting<'_> {
     pub fn start(&self, port: u16, work: &Path) -> Outcome<Process> {
         let mut command = self.sample.command(self.jdk, self.collector, port, work)?;
         Process::spawn(&self.name(), &mut command, &work.join("normal.log"))
+    }
+
+    /// The same with further options of the JVM, and perhaps another jar of the same program.
+    pub fn start_with(&self, what: &str, options: &[OsString], jar: &Path, port: u16, work: &Path) -> Outcome<Process> {
+        let mut command = self.sample.command_with(self.jdk, self.collector, options, jar, port, work)?;
+        Process::spawn(&format!("{} {what}", self.name()), &mut command, &work.join("other.log"))
     }
 }
 

@@ -19,6 +19,10 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

@@ -1,6 +1,7 @@
 //! The tables of a report.
 
-use crate::figures::over;
+use crate::figures::{later_requests, over};
+use crate::first_response::FirstResponse;
 use crate::measure::startup::{Round, Startup};
 use crate::report::Report;
 use crate::statistics::{Summary, summary};
@@ -33,37 +34,87 @@ fn range(summary: Option<Summary>) -> String {
     summary.map_or_else(String::new, |summary| format!("{} - {}", milliseconds(summary.min), milliseconds(summary.max)))
 }
 
+/// Only with the columns of what was measured.
 pub fn first_response(report: &Report) -> Table {
-    let mut table = Table::new(&["", "rounds", "normal start", "min - max", "restore", "min - max", "sooner"]);
+    type Way = (&'static str, fn(&Round) -> Option<&FirstResponse>);
+    let ways: [Way; 4] = [
+        ("normal start", |round| Some(&round.normal)),
+        ("AOT cache", |round| round.aot.as_ref()),
+        ("CRIU", |round| round.criu.as_ref()),
+        ("restore", |round| Some(&round.restore)),
+    ];
+    let rounds = || report.startups.iter().flat_map(|startup| &startup.rounds);
+    let measured: Vec<&Way> = ways.iter().filter(|(_, way)| rounds().any(|round| way(round).is_some())).collect();
+    let mut header = vec!["", "rounds"];
+    header.extend(measured.iter().flat_map(|(name, _)| [*name, "min - max"]));
+    let mut table = Table::new(&header);
     for startup in &report.startups {
-        let normal = over(&startup.rounds, |round| round.normal.since_exec);
-        let restore = over(&startup.rounds, |round| round.restore.since_exec);
-        let times = normal
-            .zip(restore)
-            .map_or_else(String::new, |(normal, restore)| format!("{:.0} x", normal.median / restore.median));
-        let rounds = startup.rounds.len().to_string();
-        table.row([setting(startup), rounds, median(normal), range(normal), median(restore), range(restore), times]);
+        let cells = measured.iter().flat_map(|(_, way)| {
+            let nanoseconds = startup.rounds.iter().filter_map(way).map(|first| first.since_exec as f64);
+            let summary = summary(nanoseconds);
+            [median(summary), range(summary)]
+        });
+        table.row([setting(startup), startup.rounds.len().to_string()].into_iter().chain(cells));
     }
     table
 }
 
+/// First and later ones; those of the warmed JVM just before the capture are the steady ones.
 pub fn requests(report: &Report) -> Table {
-    let mut table = Table::new(&["", "normal: 1st", "min - max", "2nd-20th", "restore: 1st", "min - max", "2nd-20th"]);
+    let mut table = Table::new(&[
+        "",
+        "normal: 1st",
+        "2nd-20th",
+        "restore: 1st",
+        "2nd-20th",
+        "steady",
+        "1st after a rest",
+        "min - max",
+        "steady, new connection",
+    ]);
     for startup in &report.startups {
-        let normal = over(&startup.rounds, |round| round.normal.first_request);
-        let restore = over(&startup.rounds, |round| round.restore.first_request);
-        let later = |requests: fn(&Round) -> &Vec<u64>| {
-            summary(startup.rounds.iter().flat_map(requests).map(|&nanoseconds| nanoseconds as f64))
-        };
+        let rounds = &startup.rounds;
+        let normal_later = rounds.iter().flat_map(|round| round.normal.second_to_twentieth()).map(|&ns| ns as f64);
+        let rested = over(rounds, |round| round.rested);
         table.row([
             setting(startup),
-            median(normal),
-            range(normal),
-            median(later(|round| &round.normal.later_requests)),
-            median(restore),
-            range(restore),
-            median(later(|round| &round.restore.later_requests)),
+            median(over(rounds, |round| round.normal.first_request)),
+            median(summary(normal_later)),
+            median(over(rounds, |round| round.restore.first_request)),
+            median(later_requests(startup)),
+            median(over(&startup.steady.kept_alive, |&ns| ns)),
+            median(rested),
+            range(rested),
+            median(over(&startup.steady.new_connection, |&ns| ns)),
         ]);
+    }
+    table
+}
+
+pub fn compiles(report: &Report) -> Table {
+    let mut table = Table::new(&["", "normal start", "min - max", "restore", "min - max"]);
+    for startup in &report.startups {
+        let count = |summary: Option<Summary>| {
+            let cell = |value: f64| grouped(value.round() as i64);
+            summary.map_or_else(Default::default, |summary| {
+                [cell(summary.median), format!("{} - {}", cell(summary.min), cell(summary.max))]
+            })
+        };
+        let normal = count(over(&startup.rounds, |round| round.compiles.normal));
+        let restore = count(over(&startup.rounds, |round| round.compiles.restore));
+        table.row(std::iter::once(setting(startup)).chain(normal).chain(restore));
+    }
+    table
+}
+
+/// The image against what it must hold.
+pub fn image(report: &Report) -> Table {
+    let mut table = Table::new(&["", "image", "live heap", "metaspace", "code", "beyond those"]);
+    for startup in &report.startups {
+        let (size, parts) = (startup.saved.size as f64, &startup.parts);
+        let beyond = size - parts.sum() as f64;
+        let parts = [parts.live_heap, parts.metaspace, parts.code_cache].map(|bytes| megabytes(bytes as f64));
+        table.row([setting(startup), megabytes(size)].into_iter().chain(parts).chain([megabytes(beyond)]));
     }
     table
 }
@@ -133,6 +184,7 @@ pub fn memory(report: &Report) -> Table {
         "",
         "normal: private, MB",
         "restored: private, MB",
+        "the last side by side, MB",
         "most side by side, MB",
         "image, MB",
         "stood still, ms",
@@ -146,6 +198,7 @@ pub fn memory(report: &Report) -> Table {
             setting(startup),
             bytes(over(&startup.rounds, |round| round.normal.private_memory), |summary| summary.median),
             bytes(over(&startup.side_by_side, |&bytes| bytes), |summary| summary.median),
+            startup.side_by_side.last().map_or_else(String::new, |&last| megabytes(last as f64)),
             bytes(over(&startup.side_by_side, |&bytes| bytes), |summary| summary.max),
             megabytes(startup.saved.size as f64),
             milliseconds(startup.saved.stopped_ns as f64),
@@ -187,14 +240,23 @@ pub fn gaps(report: &Report) -> Table {
 }
 
 pub fn live_objects(report: &Report) -> Table {
-    let mut table =
-        Table::new(&["", "live objects, MB", "restores", "threads made", "threads running", "min - max", "image, MB"]);
+    let mut table = Table::new(&[
+        "",
+        "live objects, MB",
+        "threads",
+        "restores",
+        "threads made",
+        "threads running",
+        "min - max",
+        "image, MB",
+    ]);
     for live in &report.live_objects {
         for heap in &live.heaps {
             let running = over(&heap.restores, |restore| restore.exec_to_running());
             table.row([
                 format!("JDK {}, {}", live.jdk, live.collector),
                 heap.megabytes.to_string(),
+                heap.threads.to_string(),
                 heap.restores.len().to_string(),
                 median(over(&heap.restores, |restore| restore.times.threads - restore.spawned)),
                 median(running),
@@ -202,6 +264,25 @@ pub fn live_objects(report: &Report) -> Table {
                 megabytes(heap.saved.size as f64),
             ]);
         }
+    }
+    table
+}
+
+/// A row for each run.
+pub fn detector(report: &Report) -> Table {
+    let mut table = Table::new(&["", "steady since", "verdict", "off", ""]);
+    for run in report.detector.iter().flat_map(|detector| &detector.runs) {
+        let seconds = |moment: Option<u64>, none: &str| match moment {
+            Some(moment) => format!("{:.1}", moment.saturating_sub(run.load_began) as f64 / 1e9),
+            None => none.into(),
+        };
+        table.row([
+            format!("{}, {}", run.subject, run.jdk),
+            seconds(run.steady, "never"),
+            seconds(run.verdict, "none"),
+            run.off().map_or_else(String::new, |off| format!("{:+.0} %", off * 100.0)),
+            if run.within() { "within".into() } else { "outside".into() },
+        ]);
     }
     table
 }

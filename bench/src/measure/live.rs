@@ -4,14 +4,20 @@ use super::program::{self, Program};
 use crate::bench::Bench;
 use crate::failure::{During, Outcome};
 use crate::jdk::{Collector, Jdk};
-use crate::page_cache;
 use crate::process::Process;
 use crate::product::Saved;
 use crate::times::Times;
+use crate::{page_cache, proc};
+use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-const MEGABYTES: [u64; 2] = [100, 2048];
+const MEGABYTES: [u64; 2] = [100, 4096];
+const THREADS: usize = 30;
+const HEAP: &str = "-Xmx6g";
+/// For the JVM with most, the page cache of its image, and what else runs.
+const MEMORY: u64 = 12 << 30;
+const DISK: u64 = 6 << 30;
 
 #[derive(Serialize)]
 pub struct LiveObjects {
@@ -19,11 +25,14 @@ pub struct LiveObjects {
     pub collector: &'static str,
     /// The smaller one first.
     pub heaps: Vec<Heap>,
+    /// Why the largest is missing.
+    pub left_out: Option<String>,
 }
 
 #[derive(Serialize)]
 pub struct Heap {
     pub megabytes: u64,
+    pub threads: usize,
     pub saved: Saved,
     pub restores: Vec<Restore>,
 }
@@ -42,15 +51,17 @@ impl Restore {
 
 pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<LiveObjects> {
     let collector = Collector::G1;
+    let left_out = too_little(bench)?;
+    let sizes = if left_out.is_some() { &MEGABYTES[..1] } else { &MEGABYTES };
     bench.progress.step(&format!(
-        "restores with 100 MB and 2 GB of live objects, JDK {}, {}",
+        "restores with {} MB of live objects, JDK {}, {}",
+        sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(" and "),
         jdk.major,
         collector.name()
     ));
     let mut heaps = Vec::new();
-    for megabytes in MEGABYTES {
-        let saved = capture(bench, jdk, collector, megabytes)?;
-        heaps.push(Heap { megabytes, saved, restores: Vec::new() });
+    for &megabytes in sizes {
+        heaps.push(capture(bench, jdk, collector, megabytes)?);
     }
     for number in 1..=bench.plan.live_rounds {
         bench.progress.show(&format!("round {number} of {}", bench.plan.live_rounds));
@@ -59,26 +70,42 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<LiveObjects> {
         }
     }
     bench.progress.clear();
-    for megabytes in MEGABYTES {
+    for &megabytes in sizes {
         let image = image(bench, megabytes);
         std::fs::remove_file(&image).during(format!("remove {}", image.display()))?;
     }
-    Ok(LiveObjects { jdk: jdk.version.clone(), collector: collector.name(), heaps })
+    Ok(LiveObjects { jdk: jdk.version.clone(), collector: collector.name(), heaps, left_out })
 }
 
 fn image(bench: &Bench, megabytes: u64) -> PathBuf {
     bench.work.join(format!("live-{megabytes}.image"))
 }
 
-fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -> Outcome<Saved> {
-    let mut java = program::java(jdk, collector, "-Xmx3g")?;
-    java.args(["dev.hotfork.bench.LiveObjects", &megabytes.to_string()]);
+/// What this machine lacks for the largest heap.
+fn too_little(bench: &Bench) -> Outcome<Option<String>> {
+    let memory = proc::available_memory()?;
+    let statistics = statvfs(&bench.work).during(format!("ask for the room in {}", bench.work.display()))?;
+    let disk = statistics.blocks_available() * statistics.fragment_size();
+    let lacks = |what: &str, is: u64, wanted: u64| {
+        format!("{} MB of {what} are free, {} are needed for 4 GB of live objects", is >> 20, wanted >> 20)
+    };
+    Ok(match (memory < MEMORY, disk < DISK) {
+        (true, _) => Some(lacks("memory", memory, MEMORY)),
+        (_, true) => Some(lacks("disk", disk, DISK)),
+        _ => None,
+    })
+}
+
+fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -> Outcome<Heap> {
+    let mut java = program::java(jdk, collector, HEAP)?;
+    java.args(["dev.hotfork.bench.LiveObjects", &megabytes.to_string(), &THREADS.to_string()]);
     let program = Program::start(bench, &format!("LiveObjects {megabytes}"), &mut java)?;
     let image = image(bench, megabytes);
+    let threads = proc::threads(program.process.pid())?.len();
     let saved =
         bench.product.snapshot(program.process.pid(), &image).map_err(|failure| program.process.failure(&failure.0))?;
     program.process.kill()?;
-    Ok(saved)
+    Ok(Heap { megabytes, threads, saved, restores: Vec::new() })
 }
 
 fn restore(bench: &Bench, image: &Path) -> Outcome<Restore> {

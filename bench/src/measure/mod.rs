@@ -1,7 +1,13 @@
 //! One file for each thing that is measured.
 
+pub mod aot;
+pub mod criu;
+pub mod detector;
 pub mod gap;
 pub mod idle;
+pub mod image;
 pub mod live;
+pub mod parts;
 pub mod program;
 pub mod startup;
+pub mod steady;

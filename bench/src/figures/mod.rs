@@ -1,17 +1,20 @@
 //! The figures that Hotfork is to reach, each with its goal and whether it was reached.
 
+mod detector;
+mod starting;
+
+pub use starting::later_requests;
+
 use crate::measure::gap::Gaps;
 use crate::measure::idle::{IdleAgent, Pair};
 use crate::measure::live::LiveObjects;
-use crate::measure::startup::Startup;
 use crate::report::Report;
 use crate::statistics::{Summary, ratio, summary};
-use crate::table::{megabytes, milliseconds};
+use crate::table::milliseconds;
 use serde::Serialize;
 
-const PRIVATE_MEMORY_PART: f64 = 10.0;
-const GAP_NS: f64 = 20e6;
-const RUNNING_NS: f64 = 6e6;
+const GAP_NS: f64 = 10e6;
+const RUNNING_NS: f64 = 3e6;
 const LIVE_OBJECTS_RATIO: f64 = 1.3;
 const IDLE_RATIO: f64 = 1.02;
 
@@ -49,11 +52,21 @@ fn verdict(reached: bool) -> Verdict {
 
 pub fn of(report: &Report) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
-    figures.extend(report.startups.iter().filter_map(first_response));
-    figures.extend(report.startups.iter().filter_map(private_memory));
+    for figure in [
+        starting::than_normal,
+        starting::than_aot,
+        starting::first_request,
+        starting::requests_2_to_20,
+        starting::compiles,
+        starting::private_memory,
+        starting::image_size,
+        starting::exec_to_running,
+    ] {
+        figures.extend(report.startups.iter().filter_map(figure));
+    }
+    figures.extend(report.live_objects.iter().flat_map(live_objects));
     figures.extend(report.gaps.iter().filter_map(gap));
-    figures.extend(report.startups.iter().filter_map(exec_to_running));
-    figures.extend(report.live_objects.iter().filter_map(live_objects));
+    figures.extend(report.detector.iter().flat_map(detector::of));
     for idle in &report.idle_agents {
         figures.extend(idle_agent(idle, "CPU of a start with an idle agent", &idle.start));
         figures.extend(idle_agent(idle, "CPU of a fixed load with an idle agent", &idle.fixed_load));
@@ -61,38 +74,8 @@ pub fn of(report: &Report) -> Vec<Figure> {
     figures
 }
 
-fn setting(startup: &Startup) -> String {
-    format!("{}, JDK {}, {}", startup.sample, startup.jdk, startup.collector)
-}
-
 pub fn over<T>(values: &[T], value: impl Fn(&T) -> u64) -> Option<Summary> {
     summary(values.iter().map(|item| value(item) as f64))
-}
-
-fn first_response(startup: &Startup) -> Option<Figure> {
-    let normal = over(&startup.rounds, |round| round.normal.since_exec)?.median;
-    let restore = over(&startup.rounds, |round| round.restore.since_exec)?.median;
-    let times = normal / restore;
-    Some(Figure {
-        what: "first response, sooner than a normal start".into(),
-        setting: setting(startup),
-        measured: format!("{times:.0} x ({} : {} ms)", milliseconds(normal), milliseconds(restore)),
-        goal: format!("at least {} x", startup.goal),
-        verdict: verdict(times >= startup.goal),
-    })
-}
-
-/// The instance with the most of all must reach it.
-fn private_memory(startup: &Startup) -> Option<Figure> {
-    let normal = over(&startup.rounds, |round| round.normal.private_memory)?.median;
-    let most = over(&startup.side_by_side, |&bytes| bytes)?.max;
-    Some(Figure {
-        what: format!("private memory of each of {} instances", startup.side_by_side.len()),
-        setting: setting(startup),
-        measured: format!("1/{:.1} ({} of {} MB)", normal / most, megabytes(most), megabytes(normal)),
-        goal: format!("at most 1/{PRIVATE_MEMORY_PART}"),
-        verdict: verdict(most * PRIVATE_MEMORY_PART <= normal),
-    })
 }
 
 fn gap(gaps: &Gaps) -> Option<Figure> {
@@ -112,30 +95,30 @@ fn gap(gaps: &Gaps) -> Option<Figure> {
     })
 }
 
-fn exec_to_running(startup: &Startup) -> Option<Figure> {
-    let running = over(&startup.rounds, |round| round.exec_to_running())?;
-    Some(Figure {
-        what: "exec to threads running".into(),
-        setting: setting(startup),
-        measured: format!("{} ms", milliseconds(running.median)),
+/// Of each heap by itself, and of the largest against the smallest.
+fn live_objects(live: &LiveObjects) -> Vec<Figure> {
+    let setting = format!("JDK {}, {}", live.jdk, live.collector);
+    let medians = live.heaps.iter().map(|heap| Some(over(&heap.restores, |restore| restore.exec_to_running())?.median));
+    let Some(medians) = medians.collect::<Option<Vec<f64>>>() else { return Vec::new() };
+    let each = live.heaps.iter().zip(&medians).map(|(heap, &median)| Figure {
+        what: format!("exec to {} threads running, {} MB of live objects", heap.threads, heap.megabytes),
+        setting: setting.clone(),
+        measured: format!("{} ms", milliseconds(median)),
         goal: format!("at most {} ms", RUNNING_NS / 1e6),
-        verdict: verdict(running.median <= RUNNING_NS),
-    })
-}
-
-fn live_objects(live: &LiveObjects) -> Option<Figure> {
-    let medians: Option<Vec<f64>> =
-        live.heaps.iter().map(|heap| Some(over(&heap.restores, |restore| restore.exec_to_running())?.median)).collect();
-    let medians = medians?;
-    let (&few, &many) = (medians.first()?, medians.last()?);
-    let times = many / few;
-    Some(Figure {
-        what: "exec to threads running, 2 GB of live objects against 100 MB".into(),
-        setting: format!("JDK {}, {}", live.jdk, live.collector),
-        measured: format!("{times:.2} x ({} : {} ms)", milliseconds(many), milliseconds(few)),
-        goal: format!("at most {LIVE_OBJECTS_RATIO} x"),
-        verdict: verdict(times <= LIVE_OBJECTS_RATIO),
-    })
+        verdict: verdict(median <= RUNNING_NS),
+    });
+    let mut figures: Vec<Figure> = each.collect();
+    if let ([few, .., many], [least, .., most]) = (live.heaps.as_slice(), medians.as_slice()) {
+        let times = most / least;
+        figures.push(Figure {
+            what: format!("... {} MB against {} MB", many.megabytes, few.megabytes),
+            setting,
+            measured: format!("{times:.2} x ({} : {} ms)", milliseconds(*most), milliseconds(*least)),
+            goal: format!("at most {LIVE_OBJECTS_RATIO} x"),
+            verdict: verdict(times <= LIVE_OBJECTS_RATIO),
+        });
+    }
+    figures
 }
 
 fn idle_agent(idle: &IdleAgent, what: &str, pairs: &[Pair]) -> Option<Figure> {
