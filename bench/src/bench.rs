@@ -161,8 +161,9 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
     eprintln!("every round: {}", args.json.display());
     match &args.docs {
         Some(docs) => {
-            report::write_docs(docs, &tables)?;
-            plots::draw(&report.json()?, docs.parent().unwrap_or(Path::new(".")))
+            let json = report.json()?;
+            report::write_docs(docs, &(plots::links(&json) + &tables))?;
+            plots::draw(&json, docs.parent().unwrap_or(Path::new(".")))
         }
         None => Ok(()),
     }

@@ -25,8 +25,8 @@ impl Criu {
         match output("criu check", Command::new("criu").arg("check")) {
             Ok(_) => Self::Works(version),
             Err(Failure(why)) => Self::Missing(format!(
-                "criu {version} does not work here ({}); 4.1 and later do on kernels since 6.13",
-                why.lines().collect::<Vec<_>>().join("; ")
+                "criu check of {version} ends with \"{}\" (Linux since 6.13 needs 4.1 or later)",
+                why.lines().last().unwrap_or(&why)
             )),
         }
     }
