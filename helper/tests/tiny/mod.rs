@@ -13,6 +13,7 @@ use hotfork_helper::image::checksum;
 use hotfork_helper::image::format::{FORMAT_VERSION, Header, MAGIC, PAGES_START};
 use hotfork_helper::image::manifest::*;
 use std::arch::global_asm;
+use std::mem::offset_of;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -78,7 +79,7 @@ global_asm!(
     "jne 9f",
     // 87: a descriptor is open above the standard three (and the one for the times)
     "inc r12d",
-    "mov rdi, [rbx + 312]",
+    "mov rdi, [rbx + {times_fd}]",
     "mov eax, 2",
     "cmp rdi, rax",
     "cmovl rdi, rax",
@@ -101,7 +102,7 @@ global_asm!(
     "syscall",
     "mov r12d, {good}",
     // the ignored signals and the data's text to the descriptor for the times, if there is one
-    "mov r13, [rbx + 312]",
+    "mov r13, [rbx + {times_fd}]",
     "test r13, r13",
     "js 9f",
     "mov rdi, r13",
@@ -126,6 +127,7 @@ global_asm!(
     data = const DATA,
     length = const DATA_TEXT.len(),
     good = const GOOD,
+    times_fd = const offset_of!(InstanceArgs, times_fd),
 );
 
 unsafe extern "C" {
