@@ -63,6 +63,8 @@ crate::plain_struct! {
         pub verdict: u32,
         /// The longest queue in the window, `QUEUE_UNKNOWN` where it cannot be seen.
         pub queue: u32,
+        /// CLOCK_MONOTONIC when it was judged.
+        pub judged: u64,
         /// Since the detector began.
         pub age: u64,
         /// Of the application since the detector began.

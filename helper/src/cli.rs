@@ -1,7 +1,7 @@
 //! The command line, as `--help` explains it.
 
 use clap::error::ErrorKind;
-use clap::{Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line, the program's name first. For `restore`, whose start counts in microseconds, only that verb's
-    /// options are made known to clap; whatever is wrong with them is told by the whole.
+    /// Reads a command line, the program's name first. That of `restore`, whose start counts in microseconds, is read
+    /// without clap where nothing is wrong with it.
     pub fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         if arguments.get(1).is_some_and(|verb| verb == "restore")
             && let Some(restore) = RestoreArgs::read(&arguments[2..])
@@ -38,14 +38,6 @@ pub fn told(usage: &clap::Error) -> String {
     match usage.kind() {
         ErrorKind::ValueValidation => text.lines().next().unwrap_or_default().to_owned(),
         _ => text,
-    }
-}
-
-impl RestoreArgs {
-    fn read(arguments: &[OsString]) -> Option<Self> {
-        let command = Command::new("restore").no_binary_name(true).disable_help_flag(true);
-        let mut matches = Self::augment_args(command).try_get_matches_from(arguments).ok()?;
-        Self::from_arg_matches_mut(&mut matches).ok()
     }
 }
 
@@ -164,6 +156,9 @@ pub struct CaptureOptions {
     #[arg(long)]
     pub quiet: bool,
 }
+
+/// `--nap`, as the definitions above say it for clap.
+pub const DEFAULT_NAP: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
@@ -313,7 +308,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// More than a year is a slip of the pen, and far below what would overflow a nanoTime.
 const LONGEST_NAP: Duration = Duration::from_secs(366 * 24 * 3600);
 
-fn parse_nap(text: &str) -> Result<Duration, String> {
+pub fn parse_nap(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         nap if nap <= LONGEST_NAP => Ok(nap),
         _ => Err(format!("a nap lasts a year at most: {}m", LONGEST_NAP.as_secs() / 60)),
@@ -328,13 +323,13 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     }
 }
 
-fn parse_ports(text: &str) -> Result<(u16, u16), String> {
+pub fn parse_ports(text: &str) -> Result<(u16, u16), String> {
     text.split_once('=')
         .and_then(|(old, new)| Some((old.parse().ok().filter(|&port| port != 0)?, new.parse().ok()?)))
         .ok_or_else(|| "write OLD=NEW with port numbers, such as 8080=9090, or 8080=0".into())
 }
 
-fn parse_variable(text: &str) -> Result<(OsString, OsString), String> {
+pub fn parse_variable(text: &str) -> Result<(OsString, OsString), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("write NAME=VALUE".into()),

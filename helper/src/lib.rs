@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod attach;
 pub mod cli;
+mod cli_restore;
 mod control_socket;
 pub mod descriptors;
 pub mod exit;

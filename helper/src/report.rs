@@ -24,6 +24,8 @@ pub struct Saved {
     pub size: u64,
     /// CLOCK_MONOTONIC when the first application thread was asked to stop.
     pub stop_began_ns: u64,
+    /// CLOCK_MONOTONIC when the JVM was found warm, or its deadline came; null where nobody waited for that.
+    pub verdict_ns: Option<u64>,
     /// How long application threads stood still.
     pub stopped_ns: u64,
     /// From the thaw to the image in its place.
@@ -93,6 +95,7 @@ mod tests {
             image: image.to_path_buf(),
             size: 3 << 20,
             stop_began_ns: 1,
+            verdict_ns: None,
             stopped_ns: 4_250_000,
             saving_ns: 90_000_000,
             pid: 7,

@@ -22,6 +22,7 @@ use decision::Detector;
 use hotfork_abi::Plain;
 use hotfork_abi::warm::{Evidence, Tick};
 use hotfork_frozen::instance::epoch;
+use hotfork_frozen::syscall::monotonic;
 use probe::Probe;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -52,8 +53,9 @@ pub fn wait(jvm: &Jvm, deadline: Option<Duration>, also: impl Fn() -> bool) -> R
     let mut last = (Evidence::zeroed(), "nothing was seen yet".to_owned());
     note(&last.1);
     let warm = observe(jvm, end, |_, verdict| {
+        let judged = monotonic();
         last = match verdict {
-            Verdict::Warm(evidence) if also() => return ControlFlow::Break(evidence),
+            Verdict::Warm(evidence) if also() => return ControlFlow::Break(Evidence { judged, ..evidence }),
             Verdict::Warm(evidence) => (evidence, "the application has not said that it is ready".into()),
             Verdict::NotYet(evidence, reasons) => (evidence, words(&reasons)),
         };
@@ -62,7 +64,7 @@ pub fn wait(jvm: &Jvm, deadline: Option<Duration>, also: impl Fn() -> bool) -> R
     })?;
     Ok(match warm {
         Ended::Broken(evidence) => Wait::Warm(evidence),
-        Ended::TimeUp => Wait::NotProven(last.0, last.1),
+        Ended::TimeUp => Wait::NotProven(Evidence { judged: monotonic(), ..last.0 }, last.1),
         Ended::Instance => Wait::Instance,
     })
 }

@@ -129,6 +129,8 @@ pub struct Taken {
 pub struct Evidence {
     /// Else the deadline came first.
     pub warm: bool,
+    /// CLOCK_MONOTONIC when it was judged, 0 in what `watch` shows.
+    pub judged_ns: u64,
     pub age_ns: u64,
     pub application_cpu_ns: u64,
     pub window_ns: u64,
@@ -150,6 +152,7 @@ impl Evidence {
     pub fn read(seen: &warm::Evidence) -> Option<Self> {
         (seen.verdict != warm::NOT_JUDGED).then(|| Self {
             warm: seen.verdict == warm::WARM,
+            judged_ns: seen.judged,
             age_ns: seen.age,
             application_cpu_ns: seen.app_cpu_total,
             window_ns: seen.window,

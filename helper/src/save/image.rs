@@ -105,6 +105,7 @@ pub fn save(
         image,
         size,
         stop_began_ns: facts.stop_began,
+        verdict_ns: manifest.taken.evidence.as_ref().map(|evidence| evidence.judged_ns),
         stopped_ns: facts.stopped,
         saving_ns: 0,
         pid: facts.process.0,
