@@ -103,7 +103,7 @@ impl Plan {
                 instances: 8,
                 captures: 20,
                 live_rounds: 10,
-                pairs: 15,
+                pairs: 12,
                 runs_of_pair: 8,
                 detector_runs: 10,
                 detector_when,

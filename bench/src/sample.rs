@@ -91,6 +91,10 @@ pub const CHANGING: Sample = Sample {
 };
 
 impl Sample {
+    pub fn load_changes_after(&self) -> Duration {
+        self.at_first.map_or(Duration::ZERO, |(first, _)| first)
+    }
+
     /// What the load asks for, so long after its start.
     pub fn reads_after(&self, time: Duration) -> &'static [&'static str] {
         match self.at_first {

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 const SUBJECTS: [&Sample; 3] = [&HTTP, &CHANGING, &SPRING];
 const IDLE: [&Sample; 2] = [&HTTP, &SPRING];
 /// Load goes on for so long at least, that an early verdict is told from a right one.
-const LEAST: Duration = Duration::from_secs(30);
+const LEAST: Duration = Duration::from_secs(25);
 const LEAST_SPRING: Duration = Duration::from_secs(50);
 /// ... and after the verdict for this part of the time before it.
-const AFTERWARDS: f64 = 0.6;
+const AFTERWARDS: f64 = 0.5;
 /// ... and so long after the image is there.
 const AT_REST: Duration = Duration::from_secs(12);
 const NO_VERDICT: Duration = Duration::from_secs(120);
@@ -122,7 +122,8 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
     let windows = latency::windows(&mut answers, load_began);
     let capture =
         saved.as_ref().map(|saved| saved.stop_began_ns..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
-    let steady = latency::steady_since(&windows, capture);
+    let steady =
+        latency::steady_since(&windows, load_began + setting.sample.load_changes_after().as_nanos() as u64, capture);
     let (subject, jdk) = (setting.sample.name, setting.jdk.version.clone());
     Ok(Run { subject, jdk, load_began, windows, verdict: saved.map(|saved| saved.stop_began_ns), steady })
 }

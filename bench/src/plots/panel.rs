@@ -64,9 +64,9 @@ impl<'a, 'b> Panel<'a, 'b> {
         Ok(self.area.draw(&PathElement::new(points, colour.stroke_width(2)))?)
     }
 
-    /// A moment, from top to bottom.
+    /// A moment, from top to bottom; at the edge where it lies beyond.
     pub fn mark(&self, value: f64, colour: RGBColor) -> Drawn {
-        let x = self.x(value);
+        let x = self.x(value).clamp(LEFT, RIGHT);
         Ok(self.area.draw(&PathElement::new([(x, self.top), (x, self.bottom)], colour.stroke_width(2)))?)
     }
 }
