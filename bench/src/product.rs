@@ -18,9 +18,19 @@ pub struct Saved {
     pub size: u64,
     /// CLOCK_MONOTONIC when the first application thread was asked to stop.
     pub stop_began_ns: u64,
+    /// CLOCK_MONOTONIC when the JVM was found warm.
+    #[serde(default)]
+    pub verdict_ns: Option<u64>,
     /// How long application threads stood still, as the agent saw it.
     pub stopped_ns: u64,
     pub saving_ns: u64,
+}
+
+impl Saved {
+    /// When it was decided to take the image: before what is done to bring the JVM to rest.
+    pub fn decided_ns(&self) -> u64 {
+        self.verdict_ns.unwrap_or(self.stop_began_ns)
+    }
 }
 
 impl Product {

@@ -107,8 +107,8 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
         process.must_run()?;
         if saved.is_none() {
             saved = image.saved().map_err(|failure| process.failure(&failure.0))?;
-            if let Some(Saved { stop_began_ns, .. }) = saved {
-                let verdict = Duration::from_nanos(stop_began_ns.saturating_sub(load_began));
+            if let Some(saved) = &saved {
+                let verdict = Duration::from_nanos(saved.decided_ns().saturating_sub(load_began));
                 until = least.max(verdict.mul_f64(1.0 + AFTERWARDS)).max(begun.elapsed() + AT_REST);
             }
         }
@@ -121,11 +121,11 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
     image.remove()?;
     let windows = latency::windows(&mut answers, load_began);
     let capture =
-        saved.as_ref().map(|saved| saved.stop_began_ns..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
+        saved.as_ref().map(|saved| saved.decided_ns()..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
     let steady =
         latency::steady_since(&windows, load_began + setting.sample.load_changes_after().as_nanos() as u64, capture);
     let (subject, jdk) = (setting.sample.name, setting.jdk.version.clone());
-    Ok(Run { subject, jdk, load_began, windows, verdict: saved.map(|saved| saved.stop_began_ns), steady })
+    Ok(Run { subject, jdk, load_began, windows, verdict: saved.map(|saved| saved.decided_ns()), steady })
 }
 
 fn idle_run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Idle> {
