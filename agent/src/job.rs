@@ -7,7 +7,7 @@ use crate::report::{self, megabytes, milliseconds};
 use crate::rest::Rest;
 use crate::warm::{self, Wait};
 use crate::{load, ready};
-use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
+use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -92,9 +92,9 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
         Box::new(move |jvm| {
             let before = epoch();
             run(jvm, &job);
-            if epoch() != before {
-                // In an instance this thread's end, which takes a hundred page faults, waits too.
-                std::thread::sleep(Duration::from_nanos(FIRST_MOMENTS));
+            // In an instance this thread never ends: that would take a hundred pages of its own, for nothing.
+            while epoch() != before {
+                std::thread::park();
             }
         }),
     )

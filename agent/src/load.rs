@@ -8,7 +8,7 @@ use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::report;
 use hotfork_abi::load::{END, LINE_AT_MOST, PAUSE, PAUSED, RESUME};
-use hotfork_frozen::instance::{FIRST_MOMENTS, epoch};
+use hotfork_frozen::instance::epoch;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -154,8 +154,10 @@ fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
         }
     }
     forget((socket, adopted));
-    // This thread's end takes page faults, which an instance's first moments are free of.
-    std::thread::sleep(Duration::from_nanos(FIRST_MOMENTS));
+    // This thread's end would take a hundred pages of the instance's own.
+    loop {
+        std::thread::park();
+    }
 }
 
 fn has_ended() {

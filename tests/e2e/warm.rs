@@ -58,7 +58,7 @@ fn a_busy_jvm(cell: &Cell) -> Outcome {
         "collected in",
         "served on",
         "compilers idle",
-        "malloc trimmed",
+
     ] {
         ensure!(rest.contains(word), "what was done before it, in which {word:?} is missing: {rest}");
     }

@@ -27,6 +27,7 @@ use crate::hotspot;
 use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::renew::Renewal;
+use crate::rest::malloc;
 use hotfork_abi::record::HeapLayout;
 use hotfork_frozen::clock::of_the_jvm;
 use hotfork_frozen::descriptors::{self, hand_over};
@@ -71,6 +72,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let facts = hotspot::facts(jvm)?;
     let renewal = Renewal::plan(jvm, facts.perf).map_err(|error| CaptureError::Jvm(error.to_string()))?;
     let mut preparation = Preparation::make(jvm, &facts)?;
+    if options.quiesce {
+        malloc::trim();
+    }
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
     let deadline = started + max_stop;
@@ -85,6 +89,8 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
             suspension.resume(jvm);
             hotfork_frozen::instance::second_release();
             renewal.report_times();
+            // To free these buffers is to make two hundred pages of malloc's this instance's own (malloc_consolidate).
+            std::mem::forget((preparation, suspension, renewal));
             Ok(Outcome::Instance)
         }
         Ok(World::Original { template }) => {

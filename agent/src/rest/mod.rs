@@ -7,7 +7,7 @@
 
 mod collection;
 mod compilers;
-mod malloc;
+pub mod malloc;
 mod monitors;
 mod young;
 
@@ -82,8 +82,6 @@ impl Rest {
         {
             self.say(format!("young collection in {took:.1?}"));
         }
-        let took = malloc::trim();
-        self.say(format!("malloc trimmed in {took:.1?}"));
         self.done.join(", ")
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const CONNECTIONS: usize = 2;
+/// Requests over one connection: an instance is asked over new ones first, so what makes them is to be warm as well.
+const CONNECTION_LASTS: usize = 32;
 /// How long it asks before it looks whether the compilers keep up.
 const STRETCH: Duration = Duration::from_secs(2);
 /// They do if they need no more of it than a tenth.
@@ -185,6 +187,9 @@ fn ask(shared: &Shared, first: usize) {
     for turn in first.. {
         shared.may_ask(&mut connections);
         let index = turn % shared.targets.len();
+        if turn % CONNECTION_LASTS == 0 {
+            connections.clear();
+        }
         let outcome = ask_once(&shared.targets[index], &mut connections);
         let failed = outcome.is_err();
         shared.note(index, outcome);
