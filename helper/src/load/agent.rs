@@ -48,7 +48,10 @@ impl Agent {
 
     /// A line for the user.
     pub fn tell(&self, line: &str) {
-        let end = line.floor_char_boundary(LINE_AT_MOST);
+        let mut end = line.len().min(LINE_AT_MOST);
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
         self.send(&line.as_bytes()[..end]);
     }
 
@@ -77,10 +80,11 @@ mod tests {
         }
         let heard = [(); 3].map(|()| agent.hears(Duration::from_secs(9)));
         assert_eq!(heard, [Some(Word::Pause), Some(Word::Resume), Some(Word::End)]);
-        agent.tell(&"\u{e9}".repeat(LINE_AT_MOST));
+        // The limit falls into the middle of a letter.
+        agent.tell(&format!("x{}", "\u{e9}".repeat(LINE_AT_MOST)));
         let mut line = vec![0; 2 * LINE_AT_MOST];
         let length = recv(own.as_raw_fd(), &mut line, MsgFlags::empty()).unwrap();
-        assert_eq!(String::from_utf8(line[..length].to_vec()).unwrap().len(), LINE_AT_MOST);
+        assert_eq!(String::from_utf8(line[..length].to_vec()).unwrap().len(), LINE_AT_MOST - 1);
         drop(own);
         assert_eq!(agent.hears(Duration::from_secs(9)), Some(Word::End));
     }
