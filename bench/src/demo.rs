@@ -91,7 +91,7 @@ fn capture_under_load(
     let before = load.requests();
     demo.progress.step("3. Capturing it while it goes on serving");
     load.slowest();
-    let saved = demo.product.snapshot(original.pid(), image);
+    let saved = demo.product.snapshot(original.pid(), image, &["--trial", &SPRING.url(port)]);
     let (slowest, meanwhile) = (load.slowest(), load.requests() - before);
     let answered = load.stop().map_err(|failure| original.failure(&failure.0))?.len();
     let saved = saved.map_err(|failure| original.failure(&failure.0))?;

@@ -44,10 +44,14 @@ impl Product {
     }
 
     /// Takes an image and brings it to the disk, so that its pages are clean.
-    pub fn snapshot(&self, pid: u32, image: &Path) -> Outcome<Saved> {
+    pub fn snapshot(&self, pid: u32, image: &Path, options: &[&str]) -> Outcome<Saved> {
         let mut command = Command::new(&self.hotfork);
         // On a busy machine a capture is to be told as slow, not given up.
-        command.args(["snapshot", "--json", "--max-stop", "2s", "--image"]).arg(image).arg(pid.to_string());
+        command
+            .args(["snapshot", "--json", "--max-stop", "2s", "--image"])
+            .arg(image)
+            .args(options)
+            .arg(pid.to_string());
         let text = output("hotfork snapshot", &mut command)?;
         let saved = serde_json::from_str(&text)
             .map_err(|error| Failure(format!("hotfork snapshot --json printed {text:?}: {error}")))?;

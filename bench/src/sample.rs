@@ -91,6 +91,11 @@ pub const CHANGING: Sample = Sample {
 };
 
 impl Sample {
+    /// Of the measured request.
+    pub fn url(&self, port: u16) -> String {
+        format!("http://localhost:{port}{}", self.measured)
+    }
+
     pub fn load_changes_after(&self) -> Duration {
         self.at_first.map_or(Duration::ZERO, |(first, _)| first)
     }

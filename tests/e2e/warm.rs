@@ -52,14 +52,7 @@ fn a_busy_jvm(cell: &Cell) -> Outcome {
     let taken = proven(&cat)?;
     ensure_eq!(taken["occasion"], "warm", "occasion");
     let rest = taken["rest"].as_str().unwrap_or_default();
-    for word in [
-        "idle monitors deflated",
-        "chunk pool emptied",
-        "collected in",
-        "served on",
-        "compilers idle",
-
-    ] {
+    for word in ["idle monitors deflated", "chunk pool emptied", "collected in", "served on", "compilers idle"] {
         ensure!(rest.contains(word), "what was done before it, in which {word:?} is missing: {rest}");
     }
     let mut two = Talk::start("second run", cat.run(&["--max-stop", "2s"]))?;

@@ -12,6 +12,8 @@ use std::ops::Range;
 use std::process::{ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
+/// The stop itself is looked at: no collection before it.
+const NOW: &[&str] = &["--no-quiesce"];
 const LIVE_MEGABYTES: &str = "160";
 
 #[derive(Serialize)]
@@ -47,7 +49,7 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<Gaps> {
     let (resident, descriptors) = (proc::resident(pid)?, descriptors(pid)?);
     // The first capture loads the agent, and tells how long the others will take.
     let begun = Instant::now();
-    bench.product.snapshot(pid, &image).map_err(|failure| probe.process.failure(&failure.0))?;
+    bench.product.snapshot(pid, &image, NOW).map_err(|failure| probe.process.failure(&failure.0))?;
     let mut window = begun.elapsed();
     let mut captures = Vec::new();
     for number in 1..=bench.plan.captures {
@@ -56,7 +58,7 @@ pub fn measure(bench: &mut Bench, jdk: &Jdk) -> Outcome<Gaps> {
         std::thread::sleep(window.max(Duration::from_millis(100)));
         let without_capture = longest(&gaps_since(&mut probe, &mut commands)?);
         let begun = Instant::now();
-        let saved = bench.product.snapshot(pid, &image).map_err(|failure| probe.process.failure(&failure.0))?;
+        let saved = bench.product.snapshot(pid, &image, NOW).map_err(|failure| probe.process.failure(&failure.0))?;
         window = begun.elapsed();
         let gaps = gaps_since(&mut probe, &mut commands)?;
         let of_the_stop = longest(&within(&gaps, saved.stop_began_ns..saved.stop_began_ns + saved.stopped_ns));

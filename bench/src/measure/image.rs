@@ -6,6 +6,7 @@ use crate::bench::Bench;
 use crate::failure::{Failure, Outcome, fail};
 use crate::process::Process;
 use crate::product::{Product, Saved};
+use crate::sample::Sample;
 use crate::service::{self, Setting};
 use crate::{clock, hsperf};
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ pub fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
     let (original, port, body) = warm(bench, setting, |port| setting.start(port, &work))?;
     let look = || -> Outcome<_> {
         let steady = steady::measure(setting.sample, port, &body)?;
-        let (saved, compiles) = capture_counting(&bench.product, original.pid(), &path)?;
+        let (saved, compiles) = capture_counting(&bench.product, setting.sample, (original.pid(), port), &body, &path)?;
         Ok((steady, saved, compiles, parts::measure(setting.jdk, original.pid())?))
     };
     let (steady, saved, compiles, parts) = look().map_err(|failure| original.failure(&failure.0))?;
@@ -55,8 +56,16 @@ pub fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
     Ok(Image { path, port, body, saved, steady, parts, compiles })
 }
 
-/// Also the methods that had been compiled when the stop began, as far as they were counted just before.
-fn capture_counting(product: &Product, pid: u32, path: &Path) -> Outcome<(Saved, u64)> {
+/// As a user takes it: under a load, which the collection before it needs, and tried. (Each request has a connection of its own:
+/// none stays open for the image.) Also the methods that had been compiled when the stop began, as far as they were counted
+/// just before.
+fn capture_counting(
+    product: &Product,
+    sample: &Sample,
+    (pid, port): (u32, u16),
+    body: &[u8],
+    path: &Path,
+) -> Outcome<(Saved, u64)> {
     let done = AtomicBool::new(false);
     let count = || {
         let mut counts = Vec::new();
@@ -67,13 +76,22 @@ fn capture_counting(product: &Product, pid: u32, path: &Path) -> Outcome<(Saved,
         }
         Ok(counts)
     };
-    let (saved, counts) = std::thread::scope(|scope| {
-        let counter = scope.spawn(count);
-        let saved = product.snapshot(pid, path);
+    let ask = || -> Outcome<()> {
+        while !done.load(Ordering::Relaxed) {
+            steady::on_new_connection(sample, port, body)?;
+        }
+        Ok(())
+    };
+    let (saved, counts, asked) = std::thread::scope(|scope| {
+        let (counter, asker) = (scope.spawn(count), scope.spawn(ask));
+        let saved = product.snapshot(pid, path, &["--trial", &sample.url(port)]);
         done.store(true, Ordering::Relaxed);
-        (saved, counter.join())
+        (saved, counter.join(), asker.join())
     });
-    let (saved, counts) = (saved?, counts.map_err(|_| Failure("the counter of compiled methods panicked".into()))??);
+    let panicked = |what: &str| Failure(format!("{what} panicked"));
+    let saved = saved?;
+    asked.map_err(|_| panicked("the load during the capture"))??;
+    let counts = counts.map_err(|_| panicked("the counter of compiled methods"))??;
     match counts.iter().rev().find(|(at, _)| *at <= saved.stop_began_ns) {
         Some(&(_, compiles)) => Ok((saved, compiles)),
         None => fail("compiled methods were not counted before the stop"),

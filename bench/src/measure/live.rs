@@ -102,8 +102,10 @@ fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -
     let program = Program::start(bench, &format!("LiveObjects {megabytes}"), &mut java)?;
     let image = image(bench, megabytes);
     let threads = proc::threads(program.process.pid())?.len();
-    let saved =
-        bench.product.snapshot(program.process.pid(), &image).map_err(|failure| program.process.failure(&failure.0))?;
+    let saved = bench
+        .product
+        .snapshot(program.process.pid(), &image, &[])
+        .map_err(|failure| program.process.failure(&failure.0))?;
     program.process.kill()?;
     Ok(Heap { megabytes, threads, saved, restores: Vec::new() })
 }
