@@ -181,6 +181,9 @@ fn restore_instead(options: &Options) -> Result<(), String> {
     if let Some(port) = options.load_port {
         run.arg("--load-port").arg(port.to_string());
     }
+    for url in &options.trial {
+        run.arg("--trial").arg(url);
+    }
     run.arg("--max-stop").arg(format!("{}ms", options.max_stop.as_millis()));
     if let Some(uid) = options.trust_owner {
         run.arg("--trust-owner").arg(uid.to_string());

@@ -7,6 +7,7 @@ use crate::report::{self, megabytes, milliseconds};
 use crate::rest::Rest;
 use crate::warm::{self, Wait};
 use crate::{load, ready};
+use hotfork_abi::warm::WARM;
 use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -59,7 +60,8 @@ fn warm_occasion(jvm: &Jvm, deadline: Option<Duration>, ready: bool) -> Result<O
         Wait::Warm(evidence) => ("warm".into(), evidence),
         Wait::NotProven(evidence, reasons) => {
             let deadline = deadline.unwrap_or_default();
-            (format!("not proven warm at the deadline, {deadline:?} after the start: {reasons}"), evidence)
+            let what = if evidence.verdict == WARM { "warm, but not ready" } else { "not proven warm" };
+            (format!("{what} at the deadline, {deadline:?} after the start: {reasons}"), evidence)
         }
     };
     Ok(Some(Occasion { evidence, ..Occasion::new(words) }))
@@ -75,7 +77,7 @@ impl Job {
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
 
-/// A capture is promised (`when=after`, `when=ready`) and has not been made.
+/// A capture is promised (`when=after`, `warm`, `ready`) and has not been made.
 static PENDING: AtomicBool = AtomicBool::new(false);
 /// Which instance it was promised for.
 static PROMISED_IN: AtomicU32 = AtomicU32::new(0);
@@ -87,17 +89,7 @@ pub fn start(jvm: &Jvm, job: Job) -> Result<(), JavaError> {
         PENDING.store(true, SeqCst);
         PROMISED_IN.store(epoch(), SeqCst);
     }
-    jvm.spawn(
-        "Hotfork",
-        Box::new(move |jvm| {
-            let before = epoch();
-            run(jvm, &job);
-            // In an instance this thread never ends: that would take a hundred pages of its own, for nothing.
-            while epoch() != before {
-                std::thread::park();
-            }
-        }),
-    )
+    jvm.spawn("Hotfork", Box::new(move |jvm| run(jvm, &job)))
 }
 
 pub fn run(jvm: &Jvm, job: &Job) {
@@ -148,10 +140,23 @@ fn whoever_asked_is_told(job: &Job, error: &CaptureError) {
     }
 }
 
-fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), CaptureError> {
-    if BUSY.swap(true, SeqCst) {
-        return Err(CaptureError::Busy);
+/// A capture is under way until this is dropped.
+struct Busy;
+
+impl Busy {
+    fn begin() -> Result<Self, CaptureError> {
+        if BUSY.swap(true, SeqCst) { Err(CaptureError::Busy) } else { Ok(Self) }
     }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.store(false, SeqCst);
+    }
+}
+
+fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), CaptureError> {
+    let busy = Busy::begin()?;
     let mut occasion = occasion.clone();
     let rest = job.options.quiesce.then(|| Rest::begin(jvm));
     let _resumed_at_the_end = load::pause();
@@ -159,13 +164,14 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
         occasion.rest = rest.end(jvm);
     }
     let outcome = capture::capture(jvm, &job.options, &occasion);
-    BUSY.store(false, SeqCst);
-    if job.is_promised() {
-        PENDING.store(false, SeqCst);
-    }
+    drop(busy);
     match outcome? {
-        Outcome::Instance => {}
+        Outcome::Instance => PENDING.store(false, SeqCst),
         Outcome::Saved { image, size, stopped, saving } => {
+            if job.is_promised() {
+                PENDING.store(false, SeqCst);
+                ready::forget();
+            }
             if !PENDING.load(SeqCst) {
                 load::end();
             }

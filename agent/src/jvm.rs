@@ -5,6 +5,7 @@
 //! references used with it are local references of that thread's frame, or global ones.
 #![allow(unsafe_code)]
 
+use hotfork_frozen::instance::epoch;
 use jvmti_bindings::env::{JniEnv, Jvmti};
 use jvmti_bindings::sys::jni;
 use jvmti_bindings::sys::jvmti;
@@ -101,7 +102,12 @@ extern "system" fn agent_thread(ti: *mut jvmti::jvmtiEnv, env: *mut jni::JNIEnv,
             let jvm = Jvm { ti: Jvmti::from_raw(ti), jni: JniEnv::from_raw(env) };
             (jvm, Box::from_raw(argument.cast::<Work>()))
         };
+        let born = epoch();
         work(&jvm);
+        // In an instance it never ends: that would take a hundred pages of its own, for nothing.
+        while epoch() != born {
+            std::thread::park();
+        }
     }));
     if outcome.is_err() {
         crate::report::line("the agent failed inside (this is a bug); the JVM goes on without it");

@@ -39,6 +39,11 @@ pub fn expect() {
     *WORD.lock().unwrap_or_else(PoisonError::into_inner) = Word::Wanted(epoch());
 }
 
+/// From now on nobody waits for it.
+pub fn forget() {
+    *WORD.lock().unwrap_or_else(PoisonError::into_inner) = Word::Unwanted;
+}
+
 /// Whether the word has been said, or nobody waits for it.
 pub fn is_said() -> bool {
     !matches!(*WORD.lock().unwrap_or_else(PoisonError::into_inner), Word::Wanted(_))

@@ -73,7 +73,7 @@ pub struct RunArgs {
     /// `manual` (on `hotfork snapshot`)
     #[arg(long, value_name = "WHEN", default_value = "warm", value_parser = parse_when)]
     pub when: When,
-    /// With `warm` and `ready`: capture this long after VM start at the latest
+    /// With `warm` and `ready`: wait no longer than this, counted from VM start, and then capture
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
     /// Whether to restore FILE
@@ -128,7 +128,7 @@ pub struct WatchArgs {
     /// Look for so long; default: until interrupted, or until the JVM ends
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Stop as soon as the JVM is warm
+    /// Stop as soon as the JVM is warm; the exit status is 1 if it was not by the end
     #[arg(long)]
     pub until_warm: bool,
     /// Print a line of JSON for each tick
@@ -142,10 +142,11 @@ pub struct CaptureOptions {
     /// Permissions of the image file, octal; it holds all secrets of the JVM [default: 600]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     pub mode: Option<u32>,
-    /// How long the JVM may stand still; past it the capture is given up [default: 200ms]
+    /// How long the capture may stop the JVM; past it the capture is given up (the collection that comes before is not
+    /// part of it) [default: 200ms]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_stop: Option<Duration>,
-    /// Take the moment as it is: do not wait (5 s at most) until the JVM's compilers have nothing to do
+    /// Take the moment as it is: do not bring the JVM to rest before (no collection, no wait for compilers, nothing given back)
     #[arg(long)]
     pub no_quiesce: bool,
     /// Try the image before it gets its name: an instance answers this address (may be given several times) and is killed;

@@ -14,8 +14,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An agent that was loaded connects at once.
-const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
+/// An agent that was loaded connects when it has brought the JVM to rest: half a minute at most, a collection apart.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(90);
 
 /// Passes options to the agent, `options` being told where it is to connect to, and meets it there.
 pub fn agent(pid: i32, options: impl FnOnce(PathBuf) -> OsString) -> Result<Packets, Failure> {

@@ -83,7 +83,7 @@ impl CodeCache {
             let (low, high) = self.bounds(heap);
             // SAFETY: a code heap's own field.
             let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
-            (low..high).contains(&pc).then(|| self.blob_of(heap, (pc - low) >> log2, low, log2))
+            (low..high).contains(&pc).then(|| self.blob_of(heap, (pc - low) >> log2, (low, high), log2))
         })
     }
 
@@ -106,7 +106,7 @@ impl CodeCache {
         // SAFETY: a code heap's own field.
         let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
         let (mut block, mut count) = (low, 0);
-        while block < high {
+        while block + self.header <= high {
             // SAFETY: blocks follow each other from `low`; `block` is within what is committed.
             let (length, used) = unsafe {
                 let at = block + self.length;
@@ -116,7 +116,7 @@ impl CodeCache {
             if length == 0 || length > (high - low) >> log2 {
                 break;
             }
-            if used && self.what(block + self.header) == Code::Compiled(self.last_level) {
+            if used && self.what(block + self.header, high) == Code::Compiled(self.last_level) {
                 count += 1;
             }
             block += length << log2;
@@ -130,7 +130,7 @@ impl CodeCache {
     }
 
     /// The block that a segment belongs to: the map says how far back its beginning is, in steps of 254 at most.
-    fn blob_of(&self, heap: u64, segment: u64, low: u64, log2: i32) -> Code {
+    fn blob_of(&self, heap: u64, segment: u64, (low, high): (u64, u64), log2: i32) -> Code {
         // SAFETY: the map has a byte for each segment of what is committed, and `segment` is one of them.
         let map = unsafe { read(heap + self.segments_low) };
         let mut at = segment;
@@ -138,21 +138,25 @@ impl CodeCache {
             // SAFETY: as above; `at` only falls, and stays at 0 or more.
             let back = unsafe { *((map + at) as *const u8) };
             match back {
-                SEGMENT_FREE => return Code::Other,
                 0 => break,
-                _ => at = at.saturating_sub(back.into()),
+                // Free, or changing.
+                _ if back == SEGMENT_FREE || u64::from(back) > at => return Code::Other,
+                _ => at -= u64::from(back),
             }
         }
         let block = low + (at << log2);
         // SAFETY: the first byte of a block's header says whether it is used.
         match unsafe { *((block + self.used) as *const u8) } {
             0 => Code::Other,
-            _ => self.what(block + self.header),
+            _ => self.what(block + self.header, high),
         }
     }
 
-    fn what(&self, blob: u64) -> Code {
-        // SAFETY: a used block holds a blob, at least as long as its header.
+    fn what(&self, blob: u64, high: u64) -> Code {
+        if blob + self.name.max(self.level) + 8 > high {
+            return Code::Other;
+        }
+        // SAFETY: name and level lie below the heap's committed end.
         let name = unsafe { read(blob + self.name) };
         if !self.constants.iter().any(|&(from, to)| (from..to).contains(&name)) {
             return Code::Other;

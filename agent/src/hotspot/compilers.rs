@@ -15,7 +15,7 @@ use std::path::Path;
 const QUEUES: [&[u8]; 2] = [b"_ZN13CompileBroker17_c1_compile_queueE", b"_ZN13CompileBroker17_c2_compile_queueE"];
 /// 0 while the code cache is full.
 const COMPILES: &[u8] = b"_ZN13CompileBroker24_should_compile_new_jobsE";
-/// `CompileQueue::_size`, behind a lock, a name and the list's two ends: the same in 17, 21 and 25.
+/// `CompileQueue::_size`, at the same place in 17, 21 and 25.
 const SIZE_AT: u64 = 32;
 /// No queue is longer; something else lies there.
 const SIZE_AT_MOST: u32 = 1_000_000;

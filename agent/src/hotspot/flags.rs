@@ -38,8 +38,7 @@ pub fn last_level(structs: &VmStructs, interpreted: bool) -> u8 {
 }
 
 fn is_set(structs: &VmStructs, flag: &str) -> Option<bool> {
-    // SAFETY: the callers name boolean flags, which are a byte.
-    Flags::find(structs)?.address(flag).map(|at| unsafe { *(at as *const u8) != 0 })
+    Some(Flags::find(structs)?.is_set(flag))
 }
 
 /// The table of flags.
@@ -60,6 +59,11 @@ impl Flags {
             name: structs.offset("JVMFlag", "_name")?,
             address: structs.offset("JVMFlag", "_addr")?,
         })
+    }
+
+    pub fn is_set(&self, flag: &str) -> bool {
+        // SAFETY: the callers name boolean flags, which are a byte.
+        self.address(flag).is_some_and(|at| unsafe { *(at as *const u8) != 0 })
     }
 
     /// Where the flag's value lies.

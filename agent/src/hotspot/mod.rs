@@ -1,5 +1,5 @@
-//! Where this JVM keeps what a capture has to know, read from outside: exported vmStructs, thread-local
-//! storage, /proc/self/maps. No symbol table is needed, and nothing is written.
+//! Where this JVM keeps what a capture and the warm-up detector have to know, read from outside: exported vmStructs,
+//! thread-local storage, /proc/self/maps. Only the compile queues need a symbol table, and only `flags` writes.
 
 mod clock;
 pub mod code_cache;

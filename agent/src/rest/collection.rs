@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 /// How long it took; `Err` says why there was none.
 pub fn collect(jvm: &Jvm, flags: &Flags) -> Result<Duration, String> {
+    if flags.is_set("UseEpsilonGC") {
+        return Err("Epsilon collects nothing".into());
+    }
     // Shenandoah takes the request for one of System.gc(), which it may ignore, or carry out concurrently without
     // compacting (ShenandoahControlThread). Serial, Parallel and G1 look at neither for this one.
     let changed = [flags.set_bool("DisableExplicitGC", false), flags.set_bool("ExplicitGCInvokesConcurrent", false)];

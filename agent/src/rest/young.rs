@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::hotspot::counters::Counter;
+use crate::hotspot::flags;
 use crate::hotspot::vmstructs::VmStructs;
 use crate::jvm::Jvm;
 use std::time::{Duration, Instant};
@@ -18,8 +19,12 @@ const AT_MOST: Duration = Duration::from_secs(2);
 /// re-arms code.
 const USED_PER_CENT_AT_MOST: u64 = 45;
 
-/// How long it took; `None` where there was none: a collector without generations, no counters, a heap rather full.
+/// How long it took; `None` where there was none: a collector without generations (Shenandoah has counters of that name, and
+/// never counts), no counters, a heap rather full.
 pub fn collect(jvm: &Jvm, structs: &VmStructs) -> Option<Duration> {
+    if !matches!(flags::collector(structs), Ok("Serial" | "Parallel" | "G1")) {
+        return None;
+    }
     let collections = Counter::find(structs, c"sun.gc.collector.0.invocations")?;
     let old = Counter::find(structs, c"sun.gc.generation.1.space.0.used")?;
     let capacity = Counter::find(structs, c"sun.gc.generation.1.space.0.maxCapacity")?;

@@ -1,7 +1,7 @@
 //! Whether a JVM is warm: a pure function of what was seen, so that recorded traces can be judged again.
 //!
 //! Windows are measured in CPU time of the application: without work there is no evidence, so an idle JVM never
-//! passes for a warm one. They grow with age (a fifth of all work so far), so that the evidence of a service that has run
+//! passes for a warm one. They grow with age (a tenth of all work so far), so that the evidence of a service that has run
 //! for a minute is not one quiet moment. Why these signals, and not the count of finished compilations: that stood
 //! still for whole seconds while a compiler worked on one large method and a hundred others waited.
 
@@ -13,18 +13,24 @@ use std::time::Duration;
 
 /// The least work that a verdict stands on.
 const WINDOW_AT_LEAST: u64 = 750_000_000;
-/// A fifth of all work so far.
-const WINDOW_OF_TOTAL: u64 = 5;
+/// A tenth of all work so far.
+const WINDOW_OF_TOTAL: u64 = 10;
+/// No window is longer: what a JVM does in a minute of work is what it does.
+const WINDOW_AT_MOST: u64 = 60_000_000_000;
+/// Ticks of less work than this are joined, so that an idle JVM does not fill memory with them.
+const TICK_AT_LEAST: u64 = 25_000_000;
 /// A window may grow to this part of all work where its samples are few.
 const WINDOW_AT_MOST_OF_TOTAL: u64 = 2;
 const SAMPLES_AT_LEAST: u32 = 80;
 /// Of one processor. Below it the JIT's thresholds, which decay with time, are not reached, however long it takes.
 const LOAD_PER_MILLE_AT_LEAST: u64 = 50;
 const QUEUE_AT_MOST: u32 = 2;
-const JIT_PER_CENT_AT_MOST: u64 = 3;
+const JIT_PER_CENT_AT_MOST: u64 = 10;
 const JIT_BESIDES: u64 = 20_000_000;
 const CLASSES_AT_MOST: u64 = 5;
 const NEW_METHODS_AT_MOST: u32 = 2;
+/// And so many more: a fiftieth of all.
+const NEW_METHODS_OF_ALL: u32 = 50;
 const COLD_PER_CENT_AT_MOST: f64 = 5.0;
 /// Upper bound of the share that so few samples leave possible (Wilson's interval, 95 %).
 const COLD_PER_CENT_POSSIBLE: f64 = 10.0;
@@ -36,6 +42,8 @@ pub struct Detector {
     /// Application CPU time of all ticks, and of that window.
     total: u64,
     kept: u64,
+    /// What the last tick said of the queue.
+    queue: u32,
 }
 
 pub enum Verdict {
@@ -60,10 +68,14 @@ pub enum Reason {
 impl Detector {
     pub fn push(&mut self, tick: Tick) -> Verdict {
         self.total += tick.app_cpu;
+        self.queue = tick.queue;
         if !self.ticks.is_empty() {
             self.kept += tick.app_cpu;
         }
-        self.ticks.push_back(tick);
+        match self.ticks.back_mut().filter(|last| last.app_cpu < TICK_AT_LEAST) {
+            Some(last) if self.kept > tick.app_cpu => join(last, &tick),
+            _ => self.ticks.push_back(tick),
+        }
         while let Some(second) = self.ticks.get(1) {
             if self.kept - second.app_cpu < self.longest() {
                 break;
@@ -75,11 +87,11 @@ impl Detector {
     }
 
     fn wanted(&self) -> u64 {
-        (self.total / WINDOW_OF_TOTAL).max(WINDOW_AT_LEAST)
+        (self.total / WINDOW_OF_TOTAL).clamp(WINDOW_AT_LEAST, WINDOW_AT_MOST)
     }
 
     fn longest(&self) -> u64 {
-        (self.total / WINDOW_AT_MOST_OF_TOTAL).max(WINDOW_AT_LEAST)
+        (self.total / WINDOW_AT_MOST_OF_TOTAL).clamp(WINDOW_AT_LEAST, 2 * WINDOW_AT_MOST)
     }
 
     fn judge(&self) -> Verdict {
@@ -140,14 +152,14 @@ impl Detector {
                 reasons.push(Reason::Cold { per_cent, possible });
             }
         }
-        let now = self.ticks.back().map_or(QUEUE_UNKNOWN, |tick| tick.queue);
+        let now = self.queue;
         if evidence.queue != QUEUE_UNKNOWN && (evidence.queue > QUEUE_AT_MOST || now > 0) {
             reasons.push(Reason::Queue { longest: evidence.queue, now });
         }
         if evidence.jit_cpu > evidence.app_cpu * JIT_PER_CENT_AT_MOST / 100 + JIT_BESIDES {
             reasons.push(Reason::Jit { cpu: evidence.jit_cpu, of: evidence.app_cpu });
         }
-        if evidence.new_hot_methods > NEW_METHODS_AT_MOST + evidence.hot_methods / 100 {
+        if evidence.new_hot_methods > NEW_METHODS_AT_MOST + evidence.hot_methods / NEW_METHODS_OF_ALL {
             reasons.push(Reason::NewMethods { new: evidence.new_hot_methods, of: evidence.hot_methods });
         }
         if evidence.new_classes > CLASSES_AT_MOST {
@@ -158,6 +170,21 @@ impl Detector {
         }
         reasons
     }
+}
+
+/// Adds a tick to the one before it.
+fn join(last: &mut Tick, tick: &Tick) {
+    let longest = if tick.queue == QUEUE_UNKNOWN { last.queue } else { tick.queue.max(last.queue) };
+    *last = Tick {
+        app_cpu: last.app_cpu + tick.app_cpu,
+        jit_cpu: last.jit_cpu + tick.jit_cpu,
+        vm_cpu: last.vm_cpu + tick.vm_cpu,
+        hot: last.hot + tick.hot,
+        cold: last.cold + tick.cold,
+        native: last.native + tick.native,
+        queue: longest,
+        ..*tick
+    };
 }
 
 /// Share of cold samples in per cent, and the share that cannot be ruled out.

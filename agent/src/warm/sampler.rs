@@ -7,15 +7,21 @@
 //! is never removed.
 #![allow(unsafe_code)]
 
+use super::threads::thread_clock;
 use hotfork_frozen::instance::epoch;
 use hotfork_frozen::sampling;
 use std::collections::{HashMap, HashSet};
 use std::mem::zeroed;
-
-use super::threads::thread_clock;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 /// Of a thread's CPU time. The kernel looks at its ticks only: 1 to 10 ms.
 const INTERVAL: libc::c_long = 5_000_000;
+
+/// The user's RLIMIT_SIGPENDING is the application's as well: these threads are enough of it.
+const TIMERS_AT_MOST: usize = 256;
+
+/// Which instance's threads have timers, plus one: there may be two samplers (`watch` besides a promise), which read one ring.
+static OWNED: AtomicU32 = AtomicU32::new(0);
 
 pub struct Sampler {
     signal: i32,
@@ -24,6 +30,8 @@ pub struct Sampler {
     /// Timers belong to a process; those of the captured JVM are not an instance's.
     epoch: u32,
     full: bool,
+    /// The timers are this one's.
+    owner: bool,
 }
 
 // SAFETY: a timer_t names a timer of the process, not of a thread.
@@ -32,12 +40,19 @@ unsafe impl Send for Sampler {}
 impl Sampler {
     /// `signal` has the handler.
     pub fn new(signal: i32) -> Self {
-        Self { signal, timers: HashMap::new(), read: sampling::written(), epoch: epoch(), full: false }
+        Self { signal, timers: HashMap::new(), read: sampling::written(), epoch: epoch(), full: false, owner: false }
     }
 
     /// From now on these threads are sampled, and no others.
     pub fn follow(&mut self, threads: impl Iterator<Item = i32>) {
-        let wanted: HashSet<i32> = threads.collect();
+        if !self.owner {
+            let (seen, mine) = (OWNED.load(SeqCst), self.epoch + 1);
+            self.owner = seen != mine && OWNED.compare_exchange(seen, mine, SeqCst, SeqCst).is_ok();
+        }
+        if !self.owner {
+            return;
+        }
+        let wanted: HashSet<i32> = threads.take(TIMERS_AT_MOST).collect();
         self.timers.retain(|tid, timer| {
             let stays = wanted.contains(tid);
             if !stays {
@@ -70,7 +85,8 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        if self.epoch == epoch() {
+        if self.owner && self.epoch == epoch() {
+            OWNED.store(0, SeqCst);
             self.timers.values().for_each(|&timer| delete(timer));
         }
     }

@@ -23,17 +23,26 @@ pub fn run(args: &WatchArgs) -> Result<i32, Failure> {
         options.add("watch", "true");
         options.into_os_string()
     })?;
+    let mut warm = false;
     let end = args.duration.map(|duration| Instant::now() + duration);
     while end.is_none_or(|end| Instant::now() < end) {
         let Some(seen) = next(&agent, args.pid)? else { break };
         let line = Line::new(&seen, clocks::monotonic());
         let text = if args.json { json(&line)? } else { line.words() };
-        // Whoever reads may have had enough (`| head`).
-        if writeln!(std::io::stdout(), "{text}").is_err() || (args.until_warm && line.warm) {
-            break;
+        warm = line.warm;
+        match writeln!(std::io::stdout(), "{text}") {
+            Ok(()) if !(args.until_warm && warm) => {}
+            Ok(()) => break,
+            // Whoever reads has had enough (`| head`).
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            Err(error) => {
+                let message = format!("cannot write to stdout: {error}; make room there");
+                return Err(Failure::new(ExitCode::Usage, message));
+            }
         }
     }
-    Ok(0)
+    // As of `check`: "no".
+    Ok(i32::from(args.until_warm && !warm))
 }
 
 /// The next tick; `None` when the JVM has ended.
