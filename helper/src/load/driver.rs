@@ -12,6 +12,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
+/// A look reads all sockets of the machine and all descriptors of the JVM: one that may never listen is looked at rarely.
+const LOOKS_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 /// A load that has not begun after so long is told.
 const WAITS_SILENTLY: Duration = Duration::from_secs(60);
 
@@ -133,6 +135,11 @@ impl Awaited {
     }
 }
 
+/// For 10 s as often as it may, after four minutes as rarely as it may.
+fn looks_again_in(waited: Duration) -> Duration {
+    (waited / 500).clamp(LOOKS_EVERY, LOOKS_AT_LEAST_EVERY)
+}
+
 /// Waits until the application listens; `None` if the agent ends the load first. Nobody is told twice.
 fn await_listener(
     agent: &Agent,
@@ -142,35 +149,41 @@ fn await_listener(
 ) -> Option<u16> {
     let begun = Instant::now();
     let (mut told, mut paused) = (false, false);
-    let mut tell = |why: &str| {
+    let mut tell = |when: &str, unseen: Option<&std::io::Error>| {
         if !std::mem::replace(&mut told, true) {
-            let remedy = "name the port that it opens by --load-port";
-            agent.tell(&format!(
-                "no training load {why}: the application does not listen on {}; {remedy}",
-                awaited.describe()
-            ));
+            let port = awaited.describe();
+            let why = match unseen {
+                Some(error) => format!(
+                    "whether the application listens on {port} cannot be seen: {error}; let another program ask it"
+                ),
+                None => {
+                    format!("the application does not listen on {port}; name the port that it opens by --load-port")
+                }
+            };
+            agent.tell(&format!("no training load {when}: {why}"));
         }
     };
     loop {
-        match look() {
+        let unseen = match look() {
             Ok(ports) => {
                 if let Some(port) = awaited.found(&ports).filter(|_| !paused) {
                     return Some(port);
                 }
+                None
             }
-            Err(error) => log::debug!("{error}"),
-        }
+            Err(error) => Some(error),
+        };
         if begun.elapsed() >= silently {
-            tell(&format!("for {} s", silently.as_secs()));
+            tell(&format!("for {} s", silently.as_secs()), unseen.as_ref());
         }
-        match agent.hears(LOOKS_EVERY) {
+        match agent.hears(looks_again_in(begun.elapsed())) {
             Some(Word::Pause) => {
                 paused = true;
                 agent.has_paused();
             }
             Some(Word::Resume) => paused = false,
             Some(Word::End) => {
-                tell("was begun");
+                tell("was begun", unseen.as_ref());
                 return None;
             }
             None => {}
@@ -232,6 +245,38 @@ mod tests {
             heard(&own).unwrap().starts_with("no training load was begun: the application does not listen on port 9;")
         );
         assert_eq!(heard(&own), None);
+    }
+
+    #[test]
+    fn a_look_that_fails_is_the_reason_unless_a_later_one_does_not() {
+        let said = |silently, fails: fn(u32) -> bool| {
+            let (own, agent) = pair();
+            let mut looks = 0;
+            await_listener(&agent, &Awaited::All([9].into()), silently, || {
+                looks += 1;
+                if looks == 2 {
+                    send(own.as_raw_fd(), END, MsgFlags::empty()).unwrap();
+                }
+                if fails(looks) { Err(std::io::Error::other("/proc/1/fd: shut")) } else { Ok([7].into()) }
+            });
+            let line = heard(&own).unwrap();
+            assert_eq!(heard(&own), None);
+            line
+        };
+        let unseen = "whether the application listens on port 9 cannot be seen: /proc/1/fd: shut; let another";
+        let long = Duration::from_secs(60);
+        let line = said(long, |_| true);
+        assert!(line.starts_with(&format!("no training load was begun: {unseen}")), "{line}");
+        let line = said(Duration::ZERO, |look| look == 1);
+        assert!(line.starts_with(&format!("no training load for 0 s: {unseen}")), "{line}");
+        let line = said(long, |look| look == 1);
+        assert!(line.contains("does not listen on port 9"), "{line}");
+    }
+
+    #[test]
+    fn looks_become_rare() {
+        let after = |seconds| looks_again_in(Duration::from_secs(seconds)).as_millis();
+        assert_eq!([0, 10, 100, 250, 86400].map(after), [20, 20, 200, 500, 500]);
     }
 
     #[test]

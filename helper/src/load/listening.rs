@@ -24,7 +24,9 @@ pub fn ports(process: Process) -> io::Result<BTreeSet<u16>> {
 }
 
 fn inodes(process: Process) -> io::Result<BTreeSet<u64>> {
-    let links = std::fs::read_dir(process.path("fd"))?.flatten().filter_map(|entry| entry.path().read_link().ok());
+    let path = process.path("fd");
+    let entries = std::fs::read_dir(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    let links = entries.flatten().filter_map(|entry| entry.path().read_link().ok());
     Ok(links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect())
 }
 
