@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  agent                        driver (`hotfork drive-load`)
-//!   PAUSE           ──────────►         no request is under way any more, connections are closed
+//!   PAUSE           ──────────►         addresses have their answers, if these come within
+//!                                       a second, and no connections; a command is stopped
 //!                   ◄──────────  PAUSED
 //!   RESUME          ──────────►         it goes on
 //!   END             ──────────►         it ends

@@ -1,7 +1,7 @@
 //! The training load (`load=`): a helper process drives it, from the JVM's start until the image is taken. Here it is
 //! started, paused for each capture and ended, and what it has to say is told.
 //!
-//! An instance has none: the socket is no part of its descriptors, and the thread that listens here ends there.
+//! An instance has none: the socket is no part of its descriptors, and the thread that listens here sleeps there for ever.
 
 use crate::capture::{Adopted, CaptureError, Helper, helper_path, start_helper};
 use crate::jvm::Jvm;
@@ -28,6 +28,8 @@ enum State {
     Pausing,
     Paused,
     Ends,
+    /// The driver has ended in a capture.
+    Ended,
 }
 
 struct Load {
@@ -35,6 +37,9 @@ struct Load {
     state: State,
     /// The instance that it was started in.
     born: u32,
+    /// A capture is under way, which has noted the socket's number as the agent's own: until its end the socket stays open,
+    /// or the application would open something under this number that the image lacks.
+    noted: bool,
 }
 
 static LOAD: Mutex<Option<Load>> = Mutex::new(None);
@@ -70,23 +75,27 @@ pub fn start(jvm: &Jvm, options: &Options) -> Result<(), CaptureError> {
     let Helper { socket, adopted } = start_helper(&helper_path(options)?, &arguments)?;
     let (socket, born) = (Arc::new(socket), epoch());
     let listened = Arc::clone(&socket);
-    *lock() = Some(Load { socket, state: State::Runs, born });
+    *lock() = Some(Load { socket, state: State::Runs, born, noted: false });
     jvm.spawn("Hotfork load", Box::new(move |_| listen(listened, adopted, born))).map_err(|error| {
         lock().take();
         CaptureError::Jvm(error.to_string())
     })
 }
 
-/// The agent's own descriptor, for the record of a capture; -1 without a load.
+/// The agent's own descriptor, for the record of a capture, in a pause; -1 without a load.
 pub fn socket() -> RawFd {
     lock().as_ref().map_or(-1, |load| load.socket.as_raw_fd())
 }
 
-/// No request is under way until this is dropped.
+/// The load stands still until this is dropped. Requests may be under way: those of a command that was stopped, and those
+/// that the driver had no answer to in its second.
 pub struct Paused(());
 
 pub fn pause() -> Paused {
     let mut load = lock();
+    if let Some(load) = load.as_mut() {
+        load.noted = true;
+    }
     if let Some(load) = load.as_mut().filter(|load| load.state == State::Runs) {
         load.say(PAUSE, State::Pausing);
     }
@@ -105,8 +114,14 @@ impl Drop for Paused {
         match load.as_mut() {
             // The number is nobody's here, or somebody else's.
             Some(other) if other.born != epoch() => forget(load.take()),
-            Some(load) if matches!(load.state, State::Pausing | State::Paused) => load.say(RESUME, State::Runs),
-            _ => {}
+            Some(ended) if ended.state == State::Ended => drop(load.take()),
+            Some(load) => {
+                load.noted = false;
+                if matches!(load.state, State::Pausing | State::Paused) {
+                    load.say(RESUME, State::Runs);
+                }
+            }
+            None => {}
         }
         CHANGED.notify_all();
     }
@@ -114,7 +129,8 @@ impl Drop for Paused {
 
 /// The image is taken, or none will be.
 pub fn end() {
-    if let Some(load) = lock().as_mut().filter(|load| load.born == epoch() && load.state != State::Ends) {
+    let goes_on = |load: &&mut Load| load.born == epoch() && !matches!(load.state, State::Ends | State::Ended);
+    if let Some(load) = lock().as_mut().filter(goes_on) {
         load.say(END, State::Ends);
     }
     CHANGED.notify_all();
@@ -140,8 +156,10 @@ fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
         match recv(socket.as_raw_fd(), &mut heard, MsgFlags::MSG_DONTWAIT) {
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             Ok(0) | Err(_) => {
+                // Before: the socket is to be closed under the lock.
+                drop(socket);
                 has_ended();
-                drop((socket, adopted));
+                drop(adopted);
                 return;
             }
             Ok(length) if &heard[..length] == PAUSED => {
@@ -161,8 +179,55 @@ fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
 }
 
 fn has_ended() {
-    if lock().take().is_some_and(|load| load.state != State::Ends) {
+    let mut load = lock();
+    let early = load.as_ref().is_some_and(|load| load.state != State::Ends && load.born == epoch());
+    match load.as_mut() {
+        Some(load) if load.noted => load.state = State::Ended,
+        _ => drop(load.take()),
+    }
+    drop(load);
+    if early {
         report::line("the process that drives the training load has ended; the JVM goes on without a load");
     }
     CHANGED.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    #[test]
+    fn the_socket_is_open_until_the_end_of_a_capture() {
+        for (state, driver_ends_in_it) in [(State::Ends, true), (State::Paused, true), (State::Ends, false)] {
+            let (ours, driver) =
+                socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+            let number = ours.as_raw_fd();
+            *lock() = Some(Load { socket: Arc::new(ours), state, born: epoch(), noted: false });
+            let closed = || loop {
+                match recv(driver.as_raw_fd(), &mut [0; 16], MsgFlags::MSG_DONTWAIT) {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    Err(errno) => {
+                        assert_eq!(errno, Errno::EAGAIN);
+                        return false;
+                    }
+                }
+            };
+            let paused = pause();
+            if driver_ends_in_it {
+                has_ended();
+                end();
+            }
+            assert!(!closed());
+            assert_eq!(socket(), number);
+            drop(paused);
+            if !driver_ends_in_it {
+                assert!(!closed());
+                has_ended();
+            }
+            assert!(closed());
+            assert_eq!(socket(), -1);
+        }
+    }
 }
