@@ -9,7 +9,8 @@ use hotfork_tests::process::LIMIT;
 use hotfork_tests::scratch::Scratch;
 use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, skip, wait};
 use libtest_mimic::Trial;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "training::an_address_without_answers", an_address_without_answers),
         once(world, "training::nobody_listens", nobody_listens),
         once(world, "training::it_ends_with_a_killed_jvm", it_ends_with_a_killed_jvm),
+        once(world, "training::it_ends_with_a_killed_driver", it_ends_with_a_killed_driver),
         once(world, "training::as_pid_1", as_pid_1),
         once(world, "training::wrong_loads", wrong_loads),
     ]
@@ -103,6 +105,20 @@ fn driver_of(jvm: u32) -> Option<u32> {
     pids.find(|&pid| proc::command_line(pid).is_ok_and(|line| line.get(1..4) == Some(&wanted)))
 }
 
+/// The numbers of a process's connected SOCK_SEQPACKET sockets.
+fn packet_sockets(pid: u32) -> Outcome<Vec<String>> {
+    let text = std::fs::read_to_string("/proc/net/unix").during("read /proc/net/unix")?;
+    let connected = text.lines().filter_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [_, _, _, _, "0005", "03", inode, ..] => Some(PathBuf::from(format!("socket:[{inode}]"))),
+        _ => None,
+    });
+    let connected: Vec<PathBuf> = connected.collect();
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).during(format_args!("read /proc/{pid}/fd"))?;
+    let ours =
+        descriptors.flatten().filter(|entry| entry.path().read_link().is_ok_and(|link| connected.contains(&link)));
+    Ok(ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
 /// Established connections to a port of this machine.
 fn connections(port: u16) -> Outcome<usize> {
     let established = |line: &&str| {
@@ -122,6 +138,8 @@ fn urls(cell: &Cell) -> Outcome {
     let driver = wait::until_some(LIMIT, "the load is driven", || driver_of(talk.process.pid()))?;
     // The application's own waitpid does not meet it.
     ensure!(proc::status(driver, "PPid")? != talk.process.pid().to_string(), "the driver is a child of the JVM");
+    let sockets = packet_sockets(talk.process.pid())?;
+    ensure_eq!(sockets.len(), 1, "sockets between agent and driver among {sockets:?}");
     web.listen(&mut talk)?;
     web.is_asked(20)?;
     talk.hotfork_tells(SAVED)?;
@@ -132,12 +150,16 @@ fn urls(cell: &Cell) -> Outcome {
 
     let mut instance = Talk::start("instance", web.run(&options))?;
     instance.is_restored("hello")?;
-    ensure!(driver_of(instance.process.pid()).is_none(), "a restored instance is trained");
-    ensure!(web.asked()? > 20, "the instance does not remember its training");
+    // Its number may be the application's by now.
+    let sockets = packet_sockets(instance.process.pid())?;
+    ensure!(sockets.is_empty(), "the instance holds the socket to the driver: {sockets:?}");
     ensure_eq!(connections(web.port.number)?, 0, "connections to the instance");
-    wait::until(LIMIT, "the thread that listened to the load ends", || {
-        proc::threads(instance.process.pid()).is_ok_and(|threads| !threads.values().any(|name| name == "Hotfork load"))
-    })?;
+    let first = web.asked()?;
+    ensure!(first > 20, "the instance does not remember its training");
+    for number in 1..=5 {
+        ensure_eq!(web.asked()?, first + number, "requests of an instance that nobody but this test asks");
+    }
+    ensure!(driver_of(instance.process.pid()).is_none(), "a restored instance is trained");
     let said = instance.process.err.text();
     ensure!(!said.contains("training"), "an instance speaks of a load: {said}");
     instance.exits(0)
@@ -261,6 +283,24 @@ fn it_ends_with_a_killed_jvm(cell: &Cell) -> Outcome {
     wait::until(LIMIT, "driver and command have ended", || {
         driver_of(jvm).is_none() && proc::command_line(shell).is_err()
     })
+}
+
+/// A driver that is killed, as when memory runs out: its command ends, and the JVM goes on.
+fn it_ends_with_a_killed_driver(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let pids = web.scratch.join("pids");
+    let load = format!("trap '' TERM; echo $$ > unfinished; mv unfinished {}; exec sleep 1000", pids.display());
+    let mut talk = web.start(&["--load", &load])?;
+    web.listen(&mut talk)?;
+    wait::until(LIMIT, "the command runs", || pids.exists())?;
+    let text = std::fs::read_to_string(&pids).during("read the pid")?;
+    let shell: u32 = text.trim().parse().during("the pid")?;
+    let driver = wait::until_some(LIMIT, "the load is driven", || driver_of(talk.process.pid()))?;
+    kill(Pid::from_raw(driver.cast_signed()), Signal::SIGKILL).during("kill the driver")?;
+    wait::until(LIMIT, "the command has ended", || proc::command_line(shell).is_err())?;
+    talk.hotfork_tells("the process that drives the training load has ended; the JVM goes on")?;
+    web.asked()?;
+    talk.exits(0)
 }
 
 /// A JVM that is pid 1 adopts the helpers: that is no reason to refuse, and none of them is left unreaped.
