@@ -1,7 +1,7 @@
 //! `FILE.report.json`: how the last capture for an image ended, for programs.
 
 use crate::exit::Failure;
-use crate::image::manifest::PagesOfKind;
+use crate::image::manifest::{PagesOfKind, Trial};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -36,13 +36,19 @@ pub struct Saved {
     pub descriptors: usize,
     /// Pages in the image, and those that were left out.
     pub pages: Vec<PagesOfKind>,
+    /// `Ok` with what was seen, `Err` with why it failed; null where nobody asked for one.
+    pub trial: Option<Result<Trial, String>>,
 }
 
 impl Saved {
     /// The line that a user reads.
     pub fn line(&self) -> String {
+        let trial = match &self.trial {
+            Some(Err(why)) => format!("; its trial failed: {why}"),
+            Some(Ok(_)) | None => String::new(),
+        };
         format!(
-            "image {} ({:.1} MB), the JVM stood still for {:.1} ms, saving took {:.1} ms",
+            "image {} ({:.1} MB), the JVM stood still for {:.1} ms, saving took {:.1} ms{trial}",
             self.image.display(),
             self.size as f64 / f64::from(1 << 20),
             self.stopped_ns as f64 / 1e6,
@@ -103,6 +109,7 @@ mod tests {
             mappings: 400,
             descriptors: 12,
             pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2, dead: 0 }],
+            trial: None,
         }
     }
 
@@ -110,6 +117,8 @@ mod tests {
     fn the_line_says_where_how_large_and_how_long() {
         let line = saved(Path::new("/i")).line();
         assert_eq!(line, "image /i (3.0 MB), the JVM stood still for 4.2 ms, saving took 90.0 ms");
+        let failed = Saved { trial: Some(Err("no answer".into())), ..saved(Path::new("/i")) };
+        assert_eq!(failed.line(), format!("{line}; its trial failed: no answer"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One connection of the built-in load: HTTP/1.1, plain, kept alive. `httparse` reads heads; bodies are thrown away.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
@@ -51,9 +51,12 @@ impl Target {
 }
 
 impl Target {
-    /// The same address, asked at another port of this host.
-    pub fn at(&self, port: u16) -> Self {
-        Self { host: "localhost".into(), port, ..self.clone() }
+    /// The same address, asked of who listens there on this host.
+    pub fn at(&self, listener: SocketAddr) -> Self {
+        // A wildcard is of one family or of both: localhost has addresses of both.
+        let ip = listener.ip();
+        let host = if ip.is_unspecified() { "localhost".into() } else { ip.to_string() };
+        Self { host, port: listener.port(), ..self.clone() }
     }
 }
 

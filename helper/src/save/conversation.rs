@@ -12,6 +12,7 @@ use crate::image::temporary::{DEFAULT_MODE, Temporary};
 use crate::proc::maps::{self, Mapping};
 use crate::proc::{Process, status};
 use crate::report::{self, Report};
+use crate::trial;
 use hotfork_abi::capture::{
     ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, READY, RECORDED, REFUSED, Refused, SAVED, Saved,
     Signal,
@@ -132,6 +133,7 @@ struct Prepared {
     command: Command,
     maps: Vec<Mapping>,
     uid: u32,
+    trial_allowed: Result<(), String>,
     temporary: Temporary,
     recorder: Recorder,
     directories: Vec<PathBuf>,
@@ -158,7 +160,9 @@ fn prepare(greeted: Greeted, image: &Path) -> Result<Prepared, Ended> {
     let mut recorder = Recorder::new(process.0, &begin.own_descriptors, named.clone())?;
     recorder.preflight()?;
     let directories = temporary_directories(process, named).map_err(capture_failed)?;
-    Ok(Prepared { begin, process, root, command, maps, uid: status.uid, temporary, recorder, directories })
+    let uid = status.uid;
+    let trial_allowed = trial::allowed(process, uid);
+    Ok(Prepared { begin, process, root, command, maps, uid, trial_allowed, temporary, recorder, directories })
 }
 
 /// The root directory that the JVM sees, even when it has ended.
@@ -236,6 +240,7 @@ fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -
         maps_before: &prepared.maps,
         temporary_directories: &prepared.directories,
         uid: prepared.uid,
+        trial_allowed: prepared.trial_allowed,
         stop_began: forked.stop_began,
         stopped: forked.stopped,
     };

@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub maps_before: &'a [Mapping],
     pub temporary_directories: &'a [PathBuf],
     pub uid: u32,
+    /// Whether there may be a trial; else why not.
+    pub trial_allowed: Result<(), String>,
     pub stop_began: u64,
     pub stopped: u64,
 }
@@ -91,8 +93,11 @@ pub fn save(
     let pages = Pages::read_back(&temporary, pages_end)?;
     let targets = targets(facts.begin.trial.as_str());
     if !targets.is_empty() {
-        pages.write_tables(&temporary, &operations, &manifest)?;
-        let tried = targets.into_iter().collect::<Result<Vec<_>, _>>();
+        let allowed = facts.trial_allowed.clone();
+        let tried = allowed.and_then(|()| targets.into_iter().collect::<Result<Vec<_>, _>>());
+        if tried.is_ok() {
+            pages.write_tables(&temporary, &operations, &manifest)?;
+        }
         let tried = tried.and_then(|targets| trial::run(temporary.path(), &targets, &operations, &manifest));
         manifest.trial = Some(tried.map(|(populate, trial)| {
             operations.extend(populate);
@@ -113,6 +118,7 @@ pub fn save(
         mappings: plan.mapping_count,
         descriptors: manifest.descriptors.numbers.len(),
         pages: manifest.pages,
+        trial: manifest.trial,
     })
 }
 

@@ -1,13 +1,23 @@
 //! The instance of a trial.
+//!
+//! # Safety contract of this file
+//! `unsafe` runs three system calls between fork and exec of the instance; they touch no memory.
+#![allow(unsafe_code)]
 
 use crate::image::manifest::{Kind, Manifest};
 use crate::proc::Process;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getppid, setsid};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A restore takes milliseconds.
@@ -17,12 +27,20 @@ const TRIAL_AT_MOST: Duration = Duration::from_secs(60);
 
 pub struct Instance {
     child: Child,
-    /// Old port, new port.
-    ports: HashMap<u16, u16>,
+    /// Old port, where it listens.
+    addresses: HashMap<u16, SocketAddr>,
     /// What HotSpot would remove at its end, and does not when it is killed.
     perf_file: Option<PathBuf>,
+    /// None once it has ended.
+    watch: Option<Watch>,
+}
+
+/// Ends the instance when its time is over.
+struct Watch {
     /// Dropped when the trial is over.
-    _watch: mpsc::Sender<()>,
+    trial: mpsc::Sender<()>,
+    /// Whether it had to.
+    thread: JoinHandle<bool>,
 }
 
 /// What it had used at some moment.
@@ -41,19 +59,24 @@ impl Instance {
             command.arg("--listen").arg(format!("{port}=0"));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let own = Pid::this();
+        let tie = move || {
+            // What the application starts is in its session, and ends with it.
+            setsid()?;
+            // Kept by exec (prctl(2)) and by the JVM, which this process becomes: a killed helper leaves no instance.
+            set_pdeathsig(Signal::SIGKILL)?;
+            // Of a parent that had ended before nothing would be heard.
+            if getppid() == own { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+        };
+        // SAFETY: `tie` makes three system calls and allocates nothing, as a child of a process with threads must; its
+        // errors are made of numbers.
+        unsafe { command.pre_exec(tie) };
         let mut child = command.spawn().map_err(|error| format!("cannot start an instance: {error}"))?;
-        let (watch, over) = mpsc::channel();
-        let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-        std::thread::spawn(move || {
-            if over.recv_timeout(TRIAL_AT_MOST) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // It is waited for only after this channel has closed, so the pid is still its own.
-                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-            }
-        });
+        let watch = Watch::over(group(&child));
         let lines = child.stderr.take().map(read_lines);
         let perf = manifest.entry.perf_file.as_ref().and_then(|file| file.parent());
         let perf_file = perf.map(|directory| directory.join(child.id().to_string()));
-        let mut instance = Self { child, ports: HashMap::new(), perf_file, _watch: watch };
+        let mut instance = Self { child, addresses: HashMap::new(), perf_file, watch: Some(watch) };
         let lines = lines.ok_or("an instance without an output")?;
         instance.meet(&lines, old.len())?;
         Ok(instance)
@@ -62,27 +85,53 @@ impl Instance {
     /// Reads where it listens.
     fn meet(&mut self, lines: &mpsc::Receiver<String>, count: usize) -> Result<(), String> {
         let end = Instant::now() + LISTENS_WITHIN;
-        let mut last = String::new();
-        while self.ports.len() < count {
+        let mut last = "nothing".to_owned();
+        while self.addresses.len() < count {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     if let Some((new, old)) = moved(&line) {
-                        self.ports.insert(old, new);
+                        self.addresses.insert(old, new);
                     }
                     last = line;
                 }
-                Err(_) => return Err(format!("the instance does not listen; it said last: {last:?}")),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(format!("the image was not restored; its instance has ended, and said last: {last}"));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let within = LISTENS_WITHIN.as_secs();
+                    return Err(format!("its instance does not listen after {within} s; it said last: {last}"));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether it had to be ended before.
+    pub fn end(mut self) -> bool {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> bool {
+        let Some(watch) = self.watch.take() else { return false };
+        // From here on nobody else sends signals to this number, which is the group's until the instance is waited for.
+        let slow = watch.end();
+        kill(group(&self.child));
+        if let Err(error) = self.child.wait() {
+            log::warn!("cannot wait for the trial's instance {}: {error}", self.child.id());
+        }
+        if let Some(file) = &self.perf_file {
+            // Not there where the instance could not make one.
+            let _ = fs::remove_file(file);
+        }
+        slow
     }
 
     pub fn process(&self) -> Process {
         Process(self.child.id() as i32)
     }
 
-    pub fn port(&self, old: u16) -> Option<u16> {
-        self.ports.get(&old).copied()
+    pub fn address(&self, old: u16) -> Option<SocketAddr> {
+        self.addresses.get(&old).copied()
     }
 
     /// What it has used so far, as far as /proc tells.
@@ -107,13 +156,43 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
-            log::warn!("the trial's instance {} does not end: {error}", self.child.id());
-        }
-        if let Some(file) = &self.perf_file {
-            // Not there where the instance could not make one.
-            let _ = fs::remove_file(file);
-        }
+        self.stop();
+    }
+}
+
+impl Watch {
+    fn over(group: Pid) -> Self {
+        let (trial, over) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let slow = over.recv_timeout(TRIAL_AT_MOST) == Err(mpsc::RecvTimeoutError::Timeout);
+            if slow {
+                // It is waited for only after this thread has ended, so the number is still its own.
+                kill(group);
+            }
+            slow
+        });
+        Self { trial, thread }
+    }
+
+    fn end(self) -> bool {
+        drop(self.trial);
+        // It has nothing to panic about.
+        self.thread.join().unwrap_or(false)
+    }
+}
+
+pub fn too_slow() -> String {
+    format!("the instance was ended after {} s; name addresses that are answered sooner", TRIAL_AT_MOST.as_secs())
+}
+
+/// It leads a session, and so a process group, of its own.
+fn group(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
+}
+
+fn kill(group: Pid) {
+    if let Err(errno) = killpg(group, Signal::SIGKILL) {
+        log::warn!("cannot end the trial's instance {group}: {errno}");
     }
 }
 
@@ -136,10 +215,10 @@ fn read_lines(output: impl std::io::Read + Send + 'static) -> mpsc::Receiver<Str
     receiver
 }
 
-/// New and old port of a line about a moved listener.
-fn moved(line: &str) -> Option<(u16, u16)> {
+/// Where a moved listener is, and its old port.
+fn moved(line: &str) -> Option<(SocketAddr, u16)> {
     let (address, old) = line.strip_prefix("hotfork: listening on ")?.split_once(" (was ")?;
-    Some((address.rsplit_once(':')?.1.parse().ok()?, old.strip_suffix(')')?.parse().ok()?))
+    Some((address.parse().ok()?, old.strip_suffix(')')?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -148,8 +227,10 @@ mod tests {
 
     #[test]
     fn lines_about_listeners_are_read() {
-        assert_eq!(moved("hotfork: listening on 0.0.0.0:41234 (was 8080)"), Some((41234, 8080)));
-        assert_eq!(moved("hotfork: listening on [::]:41234 (was 8080)"), Some((41234, 8080)));
+        let moved_to = |address: &str| Some((address.parse().unwrap(), 8080));
+        for address in ["0.0.0.0:41234", "[::]:41234", "127.0.0.2:41234"] {
+            assert_eq!(moved(&format!("hotfork: listening on {address} (was 8080)")), moved_to(address));
+        }
         assert_eq!(moved("listening on 0.0.0.0:41234 (was 8080)"), None);
     }
 }

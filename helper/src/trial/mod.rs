@@ -2,6 +2,7 @@
 //! pages it wrote by then, the next instances will write as well: they are brought in ahead of need.
 //!
 //! ```text
+//!  allowed   whether this process may start an instance at all
 //!  instance  the instance: started, met, ended, nothing left of it
 //!  requests  what is asked of it, and how long that took
 //!  pages     what it wrote
@@ -9,15 +10,36 @@
 //! What the instance prints is thrown away, and so is what it appends to files (`restore --discard-writes`). What it does
 //! to others, a database or another service, is done: so there is a trial only where somebody asked for one.
 
+mod allowed;
 mod instance;
 mod pages;
 mod requests;
 
 use crate::image::manifest::{Manifest, Trial};
 use crate::load::http::Target;
+pub use allowed::check as allowed;
+use hotfork_abi::Text;
+use hotfork_abi::capture::Begin;
+use hotfork_abi::load::is_url;
 use hotfork_abi::restore::MapOperation;
 use instance::Instance;
 use std::path::Path;
+
+/// What is wrong with the values of `--trial`; without any, those of `--load` are asked for.
+pub fn check(trials: &[String], loads: &[String]) -> Result<(), String> {
+    trials.iter().try_for_each(|url| Target::parse(url).map(drop)).map_err(|why| format!("--trial: {why}"))?;
+    let (option, asked) = if trials.is_empty() { ("--load", loads) } else { ("--trial", trials) };
+    let urls: Vec<&str> = asked.iter().map(String::as_str).filter(|url| is_url(url)).collect();
+    if fits(|begin| &begin.trial, &urls.join("\n")) {
+        return Ok(());
+    }
+    Err(format!("{option}: the addresses of a trial are too long together; name fewer ones with --trial"))
+}
+
+/// Whether the message to the helper holds it.
+fn fits<const N: usize>(_field: fn(&Begin) -> &Text<N>, text: &str) -> bool {
+    Text::<N>::fits(text)
+}
 
 /// Tries the image at `path`. What to bring in ahead, and what was seen; `Err` says why there was no trial.
 pub fn run(
@@ -27,11 +49,20 @@ pub fn run(
     manifest: &Manifest,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let instance = Instance::start(path, manifest)?;
-    let first = requests::first(&instance, targets)?;
+    let asked = ask(&instance, targets, operations);
+    // What an instance cannot do any more once it was ended for its slowness is not the reason.
+    if instance.end() { Err(instance::too_slow()) } else { asked }
+}
+
+fn ask(
+    instance: &Instance,
+    targets: &[Target],
+    operations: &[MapOperation],
+) -> Result<(Vec<MapOperation>, Trial), String> {
+    let first = requests::first(instance, targets)?;
     let written = pages::written(instance.process(), operations).map_err(|error| error.to_string())?;
     let used = instance.used();
-    let later = requests::later(&instance, targets)?;
-    drop(instance);
+    let later = requests::later(instance, targets)?;
     let trial = Trial {
         first_request_ns: first.first,
         later_request_ns: later,
@@ -40,4 +71,28 @@ pub fn run(
         threads: used.threads,
     };
     Ok((pages::populate(&written), trial))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_looked_at() {
+        let check = |trials: &[&str], loads: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+            check(&owned(trials), &owned(loads))
+        };
+        assert_eq!(check(&[], &[]), Ok(()));
+        assert_eq!(check(&["http://localhost:8080/a"], &["curl x"]), Ok(()));
+        let why = check(&["localhost:8080"], &[]).unwrap_err();
+        assert!(why.starts_with("--trial: localhost:8080: it does not begin with http://"), "{why}");
+        let long = format!("http://localhost/{}", "a".repeat(4096 - 17));
+        assert_eq!(check(&[&long], &[]), Ok(()));
+        assert!(check(&[&long, "http://h/"], &[]).unwrap_err().starts_with("--trial: the addresses"));
+        assert!(check(&[], &[&long, "http://h/"]).unwrap_err().starts_with("--load: the addresses"));
+        assert_eq!(check(&["http://h/"], &[&long, "http://h/"]), Ok(()));
+        // A command is no address.
+        assert_eq!(check(&[], &[&"a".repeat(5000)]), Ok(()));
+    }
 }

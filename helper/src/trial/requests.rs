@@ -38,8 +38,8 @@ pub fn later(instance: &Instance, targets: &[Target]) -> Result<u64, String> {
 
 /// The same address where the instance listens.
 fn here(instance: &Instance, target: &Target) -> Result<Target, String> {
-    match instance.port(target.port) {
-        Some(port) => Ok(target.at(port)),
+    match instance.address(target.port) {
+        Some(address) => Ok(target.at(address)),
         None => Err(format!("{}: the application does not listen on port {}", target.url, target.port)),
     }
 }

@@ -26,6 +26,7 @@ pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
         return Err(Failure::new(ExitCode::Usage, message));
     }
     crate::load::check(&args.load).map_err(|why| Failure::new(ExitCode::Usage, format!("--load: {why}")))?;
+    crate::trial::check(&args.capture.trial, &args.load).map_err(|why| Failure::new(ExitCode::Usage, why))?;
     let image = std::path::absolute(&args.image)
         .map_err(|error| Failure::new(ExitCode::Usage, format!("--image {}: {error}", args.image.display())))?;
     let java = launcher(&args.command, &image, args.when)?;

@@ -11,6 +11,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 pub fn run(args: SnapshotArgs) -> Result<i32, Failure> {
+    crate::trial::check(&args.capture.trial, &[]).map_err(usage)?;
     let image = match &args.image {
         Some(path) => {
             Some(std::path::absolute(path).map_err(|error| usage(format!("--image {}: {error}", path.display())))?)
