@@ -16,6 +16,7 @@ mod run;
 mod subjects;
 mod tools;
 mod training;
+mod trial;
 mod unprivileged;
 mod warm;
 
@@ -65,6 +66,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         restored::trials(world),
         tools::trials(world),
         training::trials(world),
+        trial::trials(world),
         unprivileged::trials(world),
         run::trials(world),
         restore::trials(world),

@@ -38,7 +38,7 @@ fn unprivileged(command: &Command) -> Command {
 }
 
 /// Whether nobody can reach what it needs; the repository may lie in a private home.
-fn possible(cell: &Cell) -> bool {
+pub fn possible(cell: &Cell) -> bool {
     let mut java = Command::new(cell.jdk.java());
     java.arg("-version");
     let mut helper = command(["--version"]);

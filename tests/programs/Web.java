@@ -1,5 +1,6 @@
 import com.sun.net.httpserver.HttpServer;
 import java.io.BufferedReader;
+import java.io.FileOutputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.net.InetAddress;
@@ -7,19 +8,23 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * A service for tests of the training load. GET / is answered by the number of requests so far, other paths by 404. On
- * stdin it takes what Cat takes, and "open PORT": only then it listens there.
+ * stdin it takes what Cat takes, and "open PORT" or "open PORT ADDRESS": only then it listens there. Its argument, if any,
+ * names a log: a line for each request is appended. GET /hang is never answered.
  */
 public final class Web {
     private static final AtomicLong ASKED = new AtomicLong();
+    private static FileOutputStream log;
 
     private Web() {
     }
 
     public static void main(String[] args) throws Exception {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("HOOK ran")));
+        log = args.length == 0 ? null : new FileOutputStream(args[0], true);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         System.out.println("READY " + String.join(" ", args));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
@@ -27,16 +32,26 @@ public final class Web {
                 System.exit(Integer.parseInt(line.substring("exit ".length())));
             }
             if (line.startsWith("open ")) {
-                open(Integer.parseInt(line.substring("open ".length())));
+                String[] words = line.split(" ");
+                open(Integer.parseInt(words[1]), InetAddress.getByName(words.length > 2 ? words[2] : null));
             }
             System.out.println("heard " + line);
         }
     }
 
-    private static void open(int port) throws Exception {
-        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 50);
+    private static void open(int port, InetAddress address) throws Exception {
+        HttpServer server = HttpServer.create(new InetSocketAddress(address, port), 50);
         server.setExecutor(Executors.newFixedThreadPool(4));
         server.createContext("/", exchange -> {
+            if (log != null) {
+                log.write((exchange.getRequestURI() + "\n").getBytes(StandardCharsets.US_ASCII));
+            }
+            if (exchange.getRequestURI().getPath().equals("/hang")) {
+                Thread.currentThread().setName("hangs");
+                while (true) {
+                    LockSupport.park();
+                }
+            }
             boolean found = exchange.getRequestURI().getPath().equals("/");
             byte[] body = (found ? "" + ASKED.incrementAndGet() : "not here").getBytes(StandardCharsets.US_ASCII);
             exchange.sendResponseHeaders(found ? 200 : 404, body.length);

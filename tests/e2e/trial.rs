@@ -1,0 +1,269 @@
+//! `--trial`: an instance of a new image is asked before the image gets its name.
+
+use crate::cat::Talk;
+use hotfork_tests::hotfork::{Finished, command, finish, inspected, no_unfinished, run, snapshot_arguments};
+use hotfork_tests::http::Client;
+use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
+use hotfork_tests::ports::{self, Port};
+use hotfork_tests::process::LIMIT;
+use hotfork_tests::scratch::{self, Scratch};
+use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, remains, skip, wait};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+pub fn trials(world: &Arc<World>) -> Vec<Trial> {
+    [
+        cells(world, "trial::it_is_asked_and_leaves_nothing", 17, Extent::Rotated(1), it_is_asked_and_leaves_nothing),
+        once(world, "trial::of_a_load", of_a_load),
+        once(world, "trial::one_other_address", one_other_address),
+        once(world, "trial::not_found", not_found),
+        once(world, "trial::another_port", another_port),
+        once(world, "trial::it_ends_with_a_killed_helper", it_ends_with_a_killed_helper),
+        once(world, "trial::not_for_another_user", not_for_another_user),
+        once(world, "trial::wrong_addresses", wrong_addresses),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The Web program, which appends a line for each request to its log.
+struct Web {
+    cell: Cell,
+    scratch: Scratch,
+    port: Port,
+}
+
+impl Web {
+    fn new(cell: &Cell) -> Outcome<Self> {
+        Ok(Self { cell: cell.clone(), scratch: Scratch::new()?, port: ports::claim()? })
+    }
+
+    fn image(&self) -> PathBuf {
+        self.scratch.join("image")
+    }
+
+    fn log(&self) -> Outcome<String> {
+        std::fs::read_to_string(self.scratch.join("log")).during("read the log")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port.number)
+    }
+
+    fn java(&self) -> Vec<std::ffi::OsString> {
+        let mut words = vec![self.cell.jdk.java().into(), self.cell.collector.flag().into()];
+        words.extend(["-Xmx64m".into(), "-cp".into(), build::programs_jar().into(), "Web".into(), "log".into()]);
+        words
+    }
+
+    /// It listens, and has been asked some times.
+    fn start(&self, address: &str) -> Outcome<Talk> {
+        let words = self.java();
+        let mut java = Command::new(&words[0]);
+        java.args(&words[1..]).current_dir(&*self.scratch);
+        let mut talk = Talk::start("original", java)?;
+        talk.process.says("READY log")?;
+        talk.say(&format!("open {}{address}", self.port.number))?;
+        Ok(talk)
+    }
+
+    fn asked(&self) -> Outcome<u64> {
+        let answer = Client::connect(self.port.number)?.get("/")?;
+        answer.parse().during(format_args!("number of requests {answer:?}"))
+    }
+
+    fn snapshot(&self, talk: &Talk, trials: &[&str]) -> Command {
+        let mut snapshot = command(snapshot_arguments(talk.process.pid(), &self.image()));
+        snapshot.args(trials.iter().flat_map(|url| ["--trial", url]));
+        snapshot
+    }
+
+    fn tried(&self, talk: &Talk, trials: &[&str]) -> Outcome<Finished> {
+        finish("snapshot", self.snapshot(talk, trials))?.succeeds()
+    }
+
+    fn trial(&self) -> Outcome<Value> {
+        Ok(inspected(&self.image())?["trial"].clone())
+    }
+
+    /// The image is there, and line, report and `inspect` say alike why its trial failed.
+    fn trial_failed(&self, finished: &Finished, words: &[&str]) -> Outcome {
+        let trial = self.trial()?;
+        let why = trial["Err"].as_str().unwrap_or_default();
+        for word in words {
+            ensure!(why.contains(word), "the trial's failure does not say {word:?}: {trial}");
+        }
+        ensure!(finished.err.contains(&format!("; its trial failed: {why}\n")), "the line: {}", finished.err);
+        let report = std::fs::read(self.scratch.join("image.report.json")).during("read the report")?;
+        let report: Value = serde_json::from_slice(&report).during("the report")?;
+        ensure_eq!(report["trial"], trial, "the report's trial");
+        no_unfinished(&self.image())
+    }
+
+    /// After its original has ended: the port is free.
+    fn restores(&self, options: &[&str]) -> Outcome {
+        let mut restore = command(["restore"]);
+        restore.arg(self.image()).args(options).current_dir(&*self.scratch);
+        let mut instance = Talk::start("instance", restore)?;
+        instance.say("hello")?;
+        let before = self.log()?;
+        ensure_eq!(self.asked()?, 4, "requests that the instance remembers, with this one");
+        ensure_eq!(self.log()?, format!("{before}/\n"), "the log of an instance that is no trial's");
+        instance.exits(0)
+    }
+}
+
+/// Instances that are restored from a file in this directory, by the command line of their first moment or by what they map.
+fn instances(directory: &Path) -> BTreeSet<u32> {
+    let directory = directory.to_string_lossy().into_owned();
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let maps = |pid: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        text.lines().any(|line| line.split_once(&directory).is_some_and(|(_, file)| file.contains("image")))
+    };
+    pids.filter(maps).collect()
+}
+
+fn perf_files() -> BTreeSet<PathBuf> {
+    let names = scratch::names(Path::new("/tmp")).unwrap_or_default();
+    let directories =
+        names.iter().filter(|name| name.starts_with("hsperfdata_")).map(|name| Path::new("/tmp").join(name));
+    let files = directories.flat_map(|directory| {
+        scratch::names(&directory).unwrap_or_default().into_iter().map(move |name| directory.join(name))
+    });
+    // Other tests' JVMs come and go; those that are left belong to nobody.
+    let dead = |file: &PathBuf| file.file_name().is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+    files.filter(dead).collect()
+}
+
+/// What it wrote is brought in ahead; what it did is undone.
+fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start("")?;
+    for _ in 0..3 {
+        web.asked()?;
+    }
+    let perf_files_before = perf_files();
+    let finished = web.tried(&talk, &[&web.url("/"), &web.url("/?two")])?;
+    ensure!(!finished.err.contains("trial"), "a line about a trial that did not fail: {}", finished.err);
+    let trial = web.trial()?;
+    for what in ["pages_written", "first_request_ns", "later_request_ns", "faults"] {
+        ensure!(trial["Ok"][what].as_u64().unwrap_or(0) > 0, "{what} in the trial {trial}");
+    }
+    ensure_eq!(web.log()?, "/\n/\n/\n", "the log after the trial");
+    ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
+    wait::until(LIMIT, "no hsperfdata file of the instance is left", || perf_files().is_subset(&perf_files_before))?;
+    no_unfinished(&web.image())?;
+    talk.exits(0)?;
+    web.restores(&[])?;
+    web.restores(&["--no-prefetch"])
+}
+
+/// The addresses of a load are asked as well.
+fn of_a_load(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let url = web.url("/");
+    let mut command = command(["run", "--max-stop", "2s", "--when", "after=4s", "--load", &url, "--image"]);
+    command.arg(web.image()).arg("--").args(web.java()).current_dir(&*web.scratch);
+    let mut talk = Talk::start("original", command)?;
+    talk.process.says("READY log")?;
+    talk.say(&format!("open {}", web.port.number))?;
+    talk.hotfork_tells("saving took")?;
+    let trial = web.trial()?;
+    ensure!(trial["Ok"]["pages_written"].as_u64().unwrap_or(0) > 0, "the trial {trial}");
+    talk.exits(0)
+}
+
+/// It is asked where it listens, and there only.
+fn one_other_address(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start(" 127.0.0.2")?;
+    web.tried(&talk, &[&web.url("/")])?;
+    ensure!(web.trial()?["Ok"].is_object(), "the trial {}", web.trial()?);
+    talk.exits(0)
+}
+
+fn not_found(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start("")?;
+    let lost = web.url("/lost");
+    for _ in 0..3 {
+        web.asked()?;
+    }
+    let finished = web.tried(&talk, &[&web.url("/"), &lost])?;
+    web.trial_failed(&finished, &[&format!("{lost}: the answer's status is 404")])?;
+    ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
+    talk.exits(0)?;
+    web.restores(&[])
+}
+
+fn another_port(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start("")?;
+    let other = ports::claim()?;
+    let url = format!("http://localhost:{}/", other.number);
+    let finished = web.tried(&talk, &[&url])?;
+    web.trial_failed(&finished, &[&url, &format!("does not listen on port {}", other.number)])?;
+    talk.exits(0)
+}
+
+/// Whose instance waits for an answer that never comes.
+fn it_ends_with_a_killed_helper(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start("")?;
+    let mut helper = hotfork_tests::process::Process::start("snapshot", web.snapshot(&talk, &[&web.url("/hang")]))?;
+    let instance = wait::until_some(LIMIT, "an instance hangs in its answer", || {
+        instances(&web.scratch).into_iter().find(|pid| {
+            *pid != helper.pid()
+                && proc::threads(*pid).is_ok_and(|threads| threads.values().any(|name| name == "hangs"))
+        })
+    })?;
+    helper.signal(Signal::SIGKILL)?;
+    helper.ends_with(137)?;
+    wait::until(LIMIT, "the instance has ended", || proc::command_line(instance).is_err())?;
+    remains::remove_those_of_a_killed(instance);
+    ensure!(!web.image().exists(), "there is an image that nobody finished");
+    talk.say("hello")?;
+    talk.exits(0)
+}
+
+/// Root may take an image of anybody's JVM, but does not run it.
+fn not_for_another_user(cell: &Cell) -> Outcome {
+    if !nix::unistd::geteuid().is_root() {
+        skip::skip("a trial of another user's JVM", "root");
+        return Ok(());
+    }
+    if !crate::unprivileged::possible(cell) {
+        return Ok(());
+    }
+    let web = Web::new(cell)?;
+    std::os::unix::fs::chown(&*web.scratch, Some(65_534), Some(65_534)).during("give the directory away")?;
+    let mut java = Command::new("setpriv");
+    java.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).args(web.java()).current_dir(&*web.scratch);
+    let mut talk = Talk::start("another user's", java)?;
+    talk.process.says("READY log")?;
+    talk.say(&format!("open {}", web.port.number))?;
+    let finished = web.tried(&talk, &[&web.url("/")])?;
+    web.trial_failed(&finished, &["belongs to uid 65534", "runs as uid 0", "take the image as uid 65534"])?;
+    ensure!(!web.log()?.contains('/'), "an instance was asked");
+    talk.exits(0)
+}
+
+/// Known before anything is touched: there is no such process.
+fn wrong_addresses(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let snapshot = |url: &str, words: &[&str]| run(["snapshot", "1", "--trial", url])?.fails(2, words).map(drop);
+    snapshot("localhost:8080", &["--trial: localhost:8080: it does not begin with http://"])?;
+    snapshot("http://localhost:x/", &["http://localhost:x/", "port"])?;
+    snapshot(&format!("http://localhost/{}", "a".repeat(5000)), &["--trial", "too long together"])?;
+    let mut run = command(["run", "--trial", "https://localhost/", "--image"]);
+    run.arg(web.image()).arg("--").args(web.java());
+    finish("run", run)?.fails(2, &["--trial: https://localhost/", "write http://HOST:PORT/PATH"]).map(drop)
+}
