@@ -26,7 +26,7 @@ impl RestoreArgs {
         let mut naps = 0;
         while let Some(argument) = parser.next().ok()? {
             match argument {
-                Arg::Value(value) if file.is_none() => file = Some(value.into()),
+                Arg::Value(value) if file.is_none() && !value.is_empty() => file = Some(value.into()),
                 Arg::Long("listen") => read.listen.push(text(&mut parser, parse_ports)?),
                 Arg::Long("env") => read.env.push(text(&mut parser, parse_variable)?),
                 Arg::Long("nap") => {
@@ -51,7 +51,7 @@ impl RestoreArgs {
 
 /// An option's value; one that looks like an option is for clap to judge.
 fn value(parser: &mut Parser) -> Option<OsString> {
-    parser.value().ok().filter(|value| !value.as_encoded_bytes().starts_with(b"-"))
+    parser.value().ok().filter(|value| !value.is_empty() && !value.as_encoded_bytes().starts_with(b"-"))
 }
 
 fn text<T>(parser: &mut Parser, read: fn(&str) -> Result<T, String>) -> Option<T> {
