@@ -235,3 +235,7 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 #[path = "decision_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "trace_tests.rs"]
+mod trace_tests;
