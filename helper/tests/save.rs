@@ -92,7 +92,7 @@ fn a_whole_image() {
     // Memory is as it was: data, zeros, contents behind PROT_NONE, changed pages of a file, a deleted file.
     assert_eq!(byte_at(&image, HEAP), Some(1));
     assert_eq!(byte_at(&image, HEAP + PAGE), Some(0));
-    assert_eq!(byte_at(&image, HEAP + 40 * PAGE), Some(2));
+    assert_eq!(byte_at(&image, HEAP + 100 * PAGE), Some(2));
     assert_eq!(byte_at(&image, HIDDEN), Some(3));
     assert_eq!(byte_at(&image, FILE), Some(b'f'));
     assert_eq!(byte_at(&image, FILE + PAGE), Some(4));
@@ -123,7 +123,7 @@ fn a_whole_image() {
     assert!(
         manifest.entry.memory_map.brk >= manifest.entry.memory_map.start_brk && manifest.entry.memory_map.start_brk > 0
     );
-    assert_eq!((manifest.jdk.collector.as_str(), manifest.max_heap), ("Serial", 64 * PAGE));
+    assert_eq!((manifest.jdk.collector.as_str(), manifest.max_heap), ("Serial", 128 * PAGE));
     let heap = manifest.pages.iter().find(|pages| pages.kind == "java heap").unwrap();
     assert_eq!((heap.in_image, heap.zero), (2, 1));
     assert!(manifest.descriptors.numbers.iter().map(|number| number.fd).take(3).eq(0..3));

@@ -145,10 +145,10 @@ impl Jvm {
             File::open(path).unwrap()
         };
         let write = libc::PROT_READ | libc::PROT_WRITE;
-        map(HEAP, 64, write, None, libc::MAP_PRIVATE);
+        map(HEAP, 128, write, None, libc::MAP_PRIVATE);
         poke(HEAP, 1);
         poke(HEAP + PAGE, 0);
-        poke(HEAP + 40 * PAGE, 2);
+        poke(HEAP + 100 * PAGE, 2);
         map(HIDDEN, 1, write, None, libc::MAP_PRIVATE);
         poke(HIDDEN, 3);
         protect(HIDDEN, 1, libc::PROT_NONE);
@@ -198,7 +198,7 @@ impl Jvm {
         record.instance_entry = stand_in_alive as *const () as u64;
         record.entry_stack = STACK.0.get() as u64 + 4096 * 8 - 64;
         record.range_count = 1;
-        record.ranges[0] = KnownRange { address: HEAP, length: 64 * PAGE, kind: RANGE_JAVA_HEAP, spare: 0 };
+        record.ranges[0] = KnownRange { address: HEAP, length: 128 * PAGE, kind: RANGE_JAVA_HEAP, spare: 0 };
         record.java_home = Text::new("/nowhere/jdk");
         record.collector = Text::new("Serial");
         // SAFETY: the only thread that uses them fills them.
