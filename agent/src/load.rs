@@ -172,10 +172,6 @@ fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
         }
     }
     forget((socket, adopted));
-    // This thread's end would take a hundred pages of the instance's own.
-    loop {
-        std::thread::park();
-    }
 }
 
 fn has_ended() {

@@ -169,6 +169,9 @@ fn stop_and_fork(
     }
 }
 
+/// How often it is looked whether a collection has ended.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
+
 /// While the world is stopped for a collection, free heap cannot be told from what is being copied there. Threads of the JVM
 /// are let go again then, three times at most, so that it ends; the application's stay suspended.
 fn freeze_between_collections(request: &mut freeze::Request<'_>, heap: &HeapLayout) -> Result<Frozen, FreezeError> {
@@ -183,7 +186,10 @@ fn freeze_between_collections(request: &mut freeze::Request<'_>, heap: &HeapLayo
             return Ok(frozen);
         }
         frozen.thaw();
-        std::thread::sleep(wait);
+        let end = now + wait.as_nanos() as u64;
+        while hotspot::is_collecting(heap) && monotonic() < end {
+            std::thread::sleep(LOOKS_EVERY);
+        }
     }
 }
 

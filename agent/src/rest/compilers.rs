@@ -2,7 +2,7 @@
 //! again, in its first requests and in memory of its own.
 
 use crate::hotspot::compilers::Compilers;
-use std::fs;
+use crate::warm::Threads;
 use std::time::{Duration, Instant};
 
 /// How long compilers must have had nothing to do. A task waits 50 ms at most before it is taken or dropped.
@@ -16,47 +16,28 @@ const AT_MOST: Duration = Duration::from_secs(5);
 pub fn are_idle_in_time() -> bool {
     // Without a symbol table CPU time must do, in which compilers that get no processor pass for idle.
     let queues = Compilers::find_in_this_process();
-    let waiting = || queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
-    settles(AT_MOST, WINDOW, compiler_cpu, waiting)
+    let mut threads = Threads::default();
+    settle(AT_MOST, WINDOW, || {
+        let used =
+            threads.look().inspect_err(|error| log::warn!("/proc/self/task: {error}; compilers are not awaited"));
+        let waiting = queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
+        (used.map_or(Duration::ZERO, |used| Duration::from_nanos(used.jit)), waiting)
+    })
 }
 
-/// Whether `used`, a growing sum, grows by next to nothing in one of the windows, and nobody waits at its end.
-fn settles(
-    at_most: Duration,
-    window: Duration,
-    mut used: impl FnMut() -> Duration,
-    mut waiting: impl FnMut() -> u32,
-) -> bool {
+/// Whether there is a window in which next to nothing is used, and nobody waits at its end. What `look` says first is of the
+/// time before.
+fn settle(at_most: Duration, window: Duration, mut look: impl FnMut() -> (Duration, u32)) -> bool {
     let end = Instant::now() + at_most;
-    let mut before = used();
+    look();
     while Instant::now() < end {
         std::thread::sleep(window);
-        let now = used();
-        // HotSpot ends compiler threads that it does not need: then the sum falls.
-        if now.checked_sub(before).is_some_and(|more| more <= NOTHING) && waiting() == 0 {
+        let (used, waiting) = look();
+        if used <= NOTHING && waiting == 0 {
             return true;
         }
-        before = now;
     }
     false
-}
-
-/// CPU time of the JIT's threads so far. A thread that ends meanwhile is not counted; where the kernel tells none
-/// (no /proc, or one without schedstat, as gVisor's), compilers pass for idle.
-fn compiler_cpu() -> Duration {
-    let tasks = match fs::read_dir("/proc/self/task") {
-        Ok(tasks) => tasks,
-        Err(error) => {
-            log::warn!("/proc/self/task: {error}; compilers are not awaited");
-            return Duration::ZERO;
-        }
-    };
-    let nanoseconds = tasks.flatten().filter_map(|task| {
-        let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
-        let is_compiler = read("comm")?.contains("CompilerThre");
-        read("schedstat").filter(|_| is_compiler)?.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanoseconds.sum())
 }
 
 #[cfg(test)]
@@ -64,39 +45,31 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(1);
+    const BUSY: Duration = Duration::from_millis(50);
 
     #[test]
     fn a_pause_of_the_compilers_is_awaited() {
-        let mut values = [0, 50, 90, 91, 200].map(Duration::from_millis).into_iter();
-        assert!(settles(AT_MOST, SHORT, || values.next().unwrap(), || 0));
-        assert_eq!(values.next(), Some(Duration::from_millis(200)), "it did not wait longer than needed");
+        let mut looks = [(BUSY, 0), (BUSY, 0), (SHORT, 0), (BUSY, 0)].into_iter();
+        assert!(settle(AT_MOST, SHORT, || looks.next().unwrap()));
+        assert_eq!(looks.len(), 1, "it waited no longer than needed");
     }
 
     #[test]
-    fn a_sum_that_falls_is_no_rest() {
-        let mut values = [50, 10, 60, 60].map(Duration::from_millis).into_iter();
-        assert!(settles(AT_MOST, SHORT, || values.next().unwrap(), || 0));
-        assert_eq!(values.next(), None);
+    fn what_was_used_before_does_not_count() {
+        let mut looks = [(SHORT, 0), (BUSY, 0), (SHORT, 0)].into_iter();
+        assert!(settle(AT_MOST, SHORT, || looks.next().unwrap()));
+        assert_eq!(looks.len(), 0);
     }
 
     #[test]
     fn waiting_has_a_bound() {
-        let mut used = Duration::ZERO;
-        assert!(!settles(
-            10 * SHORT,
-            SHORT,
-            || {
-                used += Duration::from_millis(10);
-                used
-            },
-            || 0
-        ));
+        assert!(!settle(10 * SHORT, SHORT, || (BUSY, 0)));
     }
 
     #[test]
     fn compilers_that_get_no_processor_are_not_idle() {
-        let mut queue = [3, 1, 0].into_iter();
-        assert!(settles(AT_MOST, SHORT, || Duration::ZERO, || queue.next().unwrap()));
-        assert_eq!(queue.next(), None);
+        let mut looks = [(SHORT, 3), (SHORT, 3), (SHORT, 1), (SHORT, 0)].into_iter();
+        assert!(settle(AT_MOST, SHORT, || looks.next().unwrap()));
+        assert_eq!(looks.len(), 0);
     }
 }

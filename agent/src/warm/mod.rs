@@ -96,21 +96,6 @@ pub fn observe<T>(
             .tick(jvm)
             .map_err(|error| CaptureError::System { what: "reading /proc/self/task", reason: error.to_string() })?;
         let verdict = detector.push(tick);
-        log::debug!(
-            "{:.2} s: app {:.3} jit {:.3} jvm {:.3}, hot {} cold {} native {}, queue {}, classes {}, hot methods {}; look {:?}: {}",
-            tick.at as f64 / 1e9,
-            tick.app_cpu as f64 / 1e9,
-            tick.jit_cpu as f64 / 1e9,
-            tick.vm_cpu as f64 / 1e9,
-            tick.hot,
-            tick.cold,
-            tick.native,
-            tick.queue as i32,
-            tick.classes,
-            tick.hot_methods,
-            Probe::own_cpu() - before,
-            if let Verdict::NotYet(_, reasons) = &verdict { words(reasons) } else { "warm".into() }
-        );
         if let ControlFlow::Break(result) = observer(&tick, verdict) {
             return Ok(Ended::Broken(result));
         }

@@ -34,9 +34,6 @@ pub struct Sampler {
     owner: bool,
 }
 
-// SAFETY: a timer_t names a timer of the process, not of a thread.
-unsafe impl Send for Sampler {}
-
 impl Sampler {
     /// `signal` has the handler.
     pub fn new(signal: i32) -> Self {

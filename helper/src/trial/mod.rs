@@ -64,7 +64,7 @@ fn ask(
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let trial = Trial {
-        first_request_ns: first.first,
+        first_request_ns: first,
         later_request_ns: later,
         pages_written: written.iter().map(|range| (range.end - range.start) / hotfork_abi::PAGE).sum(),
         faults: used.faults,

@@ -7,13 +7,9 @@ use std::time::Instant;
 /// Requests after the first ones.
 const LATER: usize = 20;
 
-pub struct First {
-    /// Nanoseconds from the first byte sent to the last one received, of the first request of all.
-    pub first: u64,
-}
-
-/// Asks for each address once, each over a connection of its own.
-pub fn first(instance: &Instance, targets: &[Target]) -> Result<First, String> {
+/// Asks for each address once, each over a connection of its own. Nanoseconds from the first byte sent to the last one
+/// received, of the first request of all.
+pub fn first(instance: &Instance, targets: &[Target]) -> Result<u64, String> {
     let mut first = None;
     for target in targets {
         let here = here(instance, target)?;
@@ -21,7 +17,7 @@ pub fn first(instance: &Instance, targets: &[Target]) -> Result<First, String> {
         let took = ask(&mut connection, &here)?;
         first.get_or_insert(took);
     }
-    Ok(First { first: first.ok_or("there is no address to ask for")? })
+    first.ok_or_else(|| "there is no address to ask for".into())
 }
 
 /// The median of what later requests took, in nanoseconds.
