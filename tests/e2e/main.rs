@@ -19,6 +19,7 @@ mod training;
 mod trial;
 mod unprivileged;
 mod warm;
+mod web;
 
 use hotfork_tests::matrix::World;
 use hotfork_tests::{Outcome, build, interrupt, jdk, remains, scratch, skip, subject, wait};

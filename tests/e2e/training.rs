@@ -1,12 +1,11 @@
 //! `run --load`: a training load from the moment the application listens until the image is taken.
 
 use crate::cat::Talk;
+use crate::web::Web;
 use hotfork_tests::hotfork::{command, finish, inspected};
-use hotfork_tests::http::Client;
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
-use hotfork_tests::ports::{self, Port};
+use hotfork_tests::ports;
 use hotfork_tests::process::LIMIT;
-use hotfork_tests::scratch::Scratch;
 use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, skip, wait};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
@@ -37,26 +36,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
 /// In the line that says that the image is there.
 const SAVED: &str = "saving took";
 
-/// The Web program, which listens when it is told to.
-struct Web {
-    cell: Cell,
-    scratch: Scratch,
-    port: Port,
-}
-
 impl Web {
-    fn new(cell: &Cell) -> Outcome<Self> {
-        Ok(Self { cell: cell.clone(), scratch: Scratch::new()?, port: ports::claim()? })
-    }
-
-    fn image(&self) -> PathBuf {
-        self.scratch.join("image")
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.port.number)
-    }
-
     fn run(&self, options: &[&str]) -> Command {
         let mut run = command(["run", "--max-stop", "2s", "--image"]);
         run.arg(self.image()).args(options).arg("--").arg(self.cell.jdk.java());
@@ -73,12 +53,6 @@ impl Web {
 
     fn listen(&self, talk: &mut Talk) -> Outcome {
         talk.say(&format!("open {}", self.port.number))
-    }
-
-    /// How many requests it has answered, this one included.
-    fn asked(&self) -> Outcome<u64> {
-        let answer = Client::connect(self.port.number)?.get("/")?;
-        answer.parse().during(format_args!("number of requests {answer:?}"))
     }
 
     /// Waits until the load has asked so many times more.

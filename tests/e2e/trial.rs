@@ -1,12 +1,12 @@
 //! `--trial`: an instance of a new image is asked before the image gets its name.
 
 use crate::cat::Talk;
+use crate::web::Web;
 use hotfork_tests::hotfork::{Finished, command, finish, inspected, no_unfinished, run, snapshot_arguments};
-use hotfork_tests::http::Client;
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
-use hotfork_tests::ports::{self, Port};
+use hotfork_tests::ports;
 use hotfork_tests::process::LIMIT;
-use hotfork_tests::scratch::{self, Scratch};
+use hotfork_tests::scratch;
 use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, remains, skip, wait};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
@@ -32,28 +32,10 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     .collect()
 }
 
-/// The Web program, which appends a line for each request to its log.
-struct Web {
-    cell: Cell,
-    scratch: Scratch,
-    port: Port,
-}
-
+/// Here it appends a line for each request to its log.
 impl Web {
-    fn new(cell: &Cell) -> Outcome<Self> {
-        Ok(Self { cell: cell.clone(), scratch: Scratch::new()?, port: ports::claim()? })
-    }
-
-    fn image(&self) -> PathBuf {
-        self.scratch.join("image")
-    }
-
     fn log(&self) -> Outcome<String> {
         std::fs::read_to_string(self.scratch.join("log")).during("read the log")
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.port.number)
     }
 
     fn java(&self) -> Vec<std::ffi::OsString> {
@@ -63,7 +45,7 @@ impl Web {
     }
 
     /// It listens, and has been asked some times.
-    fn start(&self, address: &str) -> Outcome<Talk> {
+    fn listens(&self, address: &str) -> Outcome<Talk> {
         let words = self.java();
         let mut java = Command::new(&words[0]);
         java.args(&words[1..]).current_dir(&*self.scratch);
@@ -71,11 +53,6 @@ impl Web {
         talk.process.says("READY log")?;
         talk.say(&format!("open {}{address}", self.port.number))?;
         Ok(talk)
-    }
-
-    fn asked(&self) -> Outcome<u64> {
-        let answer = Client::connect(self.port.number)?.get("/")?;
-        answer.parse().during(format_args!("number of requests {answer:?}"))
     }
 
     fn snapshot(&self, talk: &Talk, trials: &[&str]) -> Command {
@@ -106,16 +83,25 @@ impl Web {
         no_unfinished(&self.image())
     }
 
-    /// After its original has ended: the port is free.
-    fn restores(&self, options: &[&str]) -> Outcome {
+    /// After its original has ended: the port is free. Asked for nothing yet, the instance comes to have so many kilobytes of
+    /// its own; how many it has then.
+    fn restores(&self, options: &[&str], own: u64) -> Outcome<u64> {
         let mut restore = command(["restore"]);
         restore.arg(self.image()).args(options).current_dir(&*self.scratch);
         let mut instance = Talk::start("instance", restore)?;
         instance.say("hello")?;
+        let pid = instance.process.pid();
+        let kilobytes = || -> Outcome<u64> {
+            let text = proc::status(pid, "RssAnon")?;
+            text.trim_end_matches(" kB").parse().during(format_args!("RssAnon {text:?}"))
+        };
+        wait::until(LIMIT, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
+        let own = kilobytes()?;
         let before = self.log()?;
         ensure_eq!(self.asked()?, 4, "requests that the instance remembers, with this one");
         ensure_eq!(self.log()?, format!("{before}/\n"), "the log of an instance that is no trial's");
-        instance.exits(0)
+        instance.exits(0)?;
+        Ok(own)
     }
 }
 
@@ -146,7 +132,7 @@ fn perf_files() -> BTreeSet<PathBuf> {
 /// What it wrote is brought in ahead; what it did is undone.
 fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
-    let mut talk = web.start("")?;
+    let mut talk = web.listens("")?;
     for _ in 0..3 {
         web.asked()?;
     }
@@ -162,8 +148,10 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     wait::until(LIMIT, "no hsperfdata file of the instance is left", || perf_files().is_subset(&perf_files_before))?;
     no_unfinished(&web.image())?;
     talk.exits(0)?;
-    web.restores(&[])?;
-    web.restores(&["--no-prefetch"])
+    let later = web.restores(&["--no-prefetch"], 0)?;
+    // What the first requests wrote is there before there is one.
+    web.restores(&[], later + 256)?;
+    Ok(())
 }
 
 /// The addresses of a load are asked as well.
@@ -184,7 +172,7 @@ fn of_a_load(cell: &Cell) -> Outcome {
 /// It is asked where it listens, and there only.
 fn one_other_address(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
-    let mut talk = web.start(" 127.0.0.2")?;
+    let mut talk = web.listens(" 127.0.0.2")?;
     web.tried(&talk, &[&web.url("/")])?;
     ensure!(web.trial()?["Ok"].is_object(), "the trial {}", web.trial()?);
     talk.exits(0)
@@ -192,7 +180,7 @@ fn one_other_address(cell: &Cell) -> Outcome {
 
 fn not_found(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
-    let mut talk = web.start("")?;
+    let mut talk = web.listens("")?;
     let lost = web.url("/lost");
     for _ in 0..3 {
         web.asked()?;
@@ -201,12 +189,13 @@ fn not_found(cell: &Cell) -> Outcome {
     web.trial_failed(&finished, &[&format!("{lost}: the answer's status is 404")])?;
     ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
     talk.exits(0)?;
-    web.restores(&[])
+    web.restores(&[], 0)?;
+    Ok(())
 }
 
 fn another_port(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
-    let mut talk = web.start("")?;
+    let mut talk = web.listens("")?;
     let other = ports::claim()?;
     let url = format!("http://localhost:{}/", other.number);
     let finished = web.tried(&talk, &[&url])?;
@@ -217,7 +206,7 @@ fn another_port(cell: &Cell) -> Outcome {
 /// Whose instance waits for an answer that never comes.
 fn it_ends_with_a_killed_helper(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
-    let mut talk = web.start("")?;
+    let mut talk = web.listens("")?;
     let mut helper = hotfork_tests::process::Process::start("snapshot", web.snapshot(&talk, &[&web.url("/hang")]))?;
     let instance = wait::until_some(LIMIT, "an instance hangs in its answer", || {
         instances(&web.scratch).into_iter().find(|pid| {
