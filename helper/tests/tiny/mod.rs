@@ -46,8 +46,8 @@ global_asm!(
     "jne 9f",
     // 83: the scaffold cannot be unmapped
     "inc r12d",
-    "mov rdi, [rbx]",
-    "mov rsi, [rbx + 8]",
+    "mov rdi, [rbx + {scaffold}]",
+    "mov rsi, [rbx + {scaffold_length}]",
     "mov eax, 11",
     "syscall",
     "test rax, rax",
@@ -91,8 +91,8 @@ global_asm!(
     "jne 9f",
     // environment, then data
     "mov edi, 1",
-    "mov rsi, [rbx + 16]",
-    "mov rdx, [rbx + 24]",
+    "mov rsi, [rbx + {environment}]",
+    "mov rdx, [rbx + {environment_length}]",
     "mov eax, 1",
     "syscall",
     "mov edi, 1",
@@ -106,7 +106,7 @@ global_asm!(
     "test r13, r13",
     "js 9f",
     "mov rdi, r13",
-    "lea rsi, [rbx + 40]",
+    "lea rsi, [rbx + {ignored_signals}]",
     "mov edx, 8",
     "mov eax, 1",
     "syscall",
@@ -127,6 +127,11 @@ global_asm!(
     data = const DATA,
     length = const DATA_TEXT.len(),
     good = const GOOD,
+    scaffold = const offset_of!(InstanceArgs, scaffold),
+    scaffold_length = const offset_of!(InstanceArgs, scaffold_length),
+    environment = const offset_of!(InstanceArgs, environment),
+    environment_length = const offset_of!(InstanceArgs, environment_length),
+    ignored_signals = const offset_of!(InstanceArgs, ignored_signals),
     times_fd = const offset_of!(InstanceArgs, times_fd),
 );
 
