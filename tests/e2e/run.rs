@@ -26,6 +26,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "run::a_jvm_that_ends_first_says_so", a_jvm_that_ends_first_says_so),
         once(world, "run::a_script_is_told_what_to_do", a_script_is_told_what_to_do),
         once(world, "run::quiet_is_quiet", quiet_is_quiet),
+        once(world, "run::its_jar_is_no_temporary_file", its_jar_is_no_temporary_file),
         once(world, "run::a_wrong_agent_option_stops_the_start", a_wrong_agent_option_stops_the_start),
     ]
     .into_iter()
@@ -270,6 +271,24 @@ fn a_script_is_told_what_to_do(cell: &Cell) -> Outcome {
     let mut run = hotfork_tests::hotfork::command(["run", "--image"]);
     run.arg(cat.image()).args(["--", "/bin/sh", "-c", "exec java"]);
     finish("run of a script", run)?.fails(2, &["JAVA_TOOL_OPTIONS", "-agentpath"]).map(drop)
+}
+
+/// A jar that the command names is not carried in the image, not even from the temporary directory.
+fn its_jar_is_no_temporary_file(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut java = std::process::Command::new(cell.jdk.java());
+    java.arg(format!("-Djava.io.tmpdir={}", cat.scratch.display())).args(cat.arguments()).current_dir(&*cat.scratch);
+    let mut original = Talk::start("original", java)?;
+    original.is_new()?;
+    take(original.process.pid(), &cat.image())?;
+    let descriptors = inspected(&cat.image())?["descriptors"]["descriptions"].clone();
+    let jar = cat.jar().display().to_string();
+    let kinds: Vec<_> = descriptors.as_array().into_iter().flatten().map(|one| &one["kind"]).collect();
+    ensure!(kinds.iter().any(|kind| kind["Regular"]["path"] == jar.as_str()), "the jar is not among {descriptors}");
+    ensure!(kinds.iter().all(|kind| kind["Carried"]["path"] != jar.as_str()), "the jar is carried: {descriptors}");
+    original.exits(0)?;
+    finish("restore", cat.restore())?.succeeds()?;
+    Ok(())
 }
 
 fn quiet_is_quiet(cell: &Cell) -> Outcome {

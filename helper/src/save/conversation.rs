@@ -7,6 +7,7 @@ use super::template::Template;
 use super::{Options, write_report};
 use crate::descriptors::{Recorded, Recorder};
 use crate::exit::{ExitCode, Failure};
+use crate::identity::class_path;
 use crate::identity::command::Command;
 use crate::image::temporary::{DEFAULT_MODE, Temporary};
 use crate::proc::maps::{self, Mapping};
@@ -156,8 +157,9 @@ fn prepare(greeted: Greeted, image: &Path) -> Result<Prepared, Ended> {
     };
     preflight::check(&maps, &status, image, &limits)?;
     let sources = command.class_sources().map_err(capture_failed)?;
+    let class_path = class_path::places(&sources, &command.cwd, &command.root);
     let named: Vec<PathBuf> = sources.temporary.into_iter().map(|directory| command.cwd.join(directory)).collect();
-    let mut recorder = Recorder::new(process.0, &begin.own_descriptors, named.clone())?;
+    let mut recorder = Recorder::new(process.0, &begin.own_descriptors, named.clone())?.with_class_path(class_path);
     recorder.preflight()?;
     let directories = temporary_directories(process, named).map_err(capture_failed)?;
     let uid = status.uid;

@@ -23,6 +23,8 @@ pub struct Places {
     pub pid: i32,
     pub cwd: PathBuf,
     pub temporary: Vec<PathBuf>,
+    /// Jars that the command names.
+    pub class_path: Vec<PathBuf>,
 }
 
 impl Places {
@@ -37,13 +39,15 @@ impl Places {
         // Links in /proc have no symbolic links in them. A directory that does not exist holds no open file.
         let mut temporary: Vec<_> = all.filter_map(|path| cwd.join(path).canonicalize().ok()).collect();
         temporary.retain(|path| path.parent().is_some());
-        Ok(Self { pid, cwd, temporary })
+        Ok(Self { pid, cwd, temporary, class_path: Vec::new() })
     }
 
-    /// A Java runtime that lies there is no temporary file: it is compared with the image as a whole.
+    /// A Java runtime that lies there is no temporary file, nor is a jar that the command names: they are compared with the
+    /// image as they are. (To carry a Spring service's jar costs each restore a tenth of a second and more.)
     fn is_temporary(&self, path: &Path) -> bool {
         let of_runtime = |path: &Path| path.ancestors().any(|home| home.join("lib/server/libjvm.so").exists());
-        self.temporary.iter().any(|directory| path.starts_with(directory)) && !of_runtime(path)
+        let of_command = self.class_path.iter().any(|jar| jar == path);
+        self.temporary.iter().any(|directory| path.starts_with(directory)) && !of_command && !of_runtime(path)
     }
 }
 
@@ -178,10 +182,13 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_runtime_in_the_temporary_directory_is_not_temporary() {
+    fn what_the_command_is_made_of_is_not_temporary() {
         let home = std::env::temp_dir().join(format!("hotfork-runtime-{}", std::process::id()));
         fs::create_dir_all(home.join("lib/server")).unwrap();
-        let places = Places { pid: 1, cwd: "/".into(), temporary: vec![std::env::temp_dir()] };
+        let jar = std::env::temp_dir().join("app.jar");
+        let places =
+            Places { pid: 1, cwd: "/".into(), temporary: vec![std::env::temp_dir()], class_path: vec![jar.clone()] };
+        assert!(!places.is_temporary(&jar) && places.is_temporary(&std::env::temp_dir().join("other.jar")));
         let before = places.is_temporary(&home.join("lib/modules"));
         fs::write(home.join("lib/server/libjvm.so"), b"").unwrap();
         let after = places.is_temporary(&home.join("lib/modules"));

@@ -59,6 +59,13 @@ impl Recorder {
         })
     }
 
+    /// Jars that the command names are not temporary, wherever they lie.
+    pub fn with_class_path(mut self, class_path: Vec<PathBuf>) -> Self {
+        // Links in /proc have no symbolic links in them.
+        self.places.class_path = class_path.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+        self
+    }
+
     /// What can be refused without touching the JVM is refused here.
     pub fn preflight(&mut self) -> Result<(), Failure> {
         children::refuse_running(self.pid)?;
