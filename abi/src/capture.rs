@@ -92,6 +92,8 @@ crate::plain_struct! {
         pub image_size: u64,
         /// From `Forked` to the rename, in nanoseconds.
         pub saving: u64,
+        /// Why its trial failed; empty if it did not, or if there was none.
+        pub trial_failed: Text<1024>,
     }
 }
 

@@ -167,7 +167,7 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
     drop(busy);
     match outcome? {
         Outcome::Instance => PENDING.store(false, SeqCst),
-        Outcome::Saved { image, size, stopped, saving } => {
+        Outcome::Saved { image, size, stopped, saving, trial_failed } => {
             if job.is_promised() {
                 PENDING.store(false, SeqCst);
                 ready::forget();
@@ -176,8 +176,9 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
                 load::end();
             }
             if !job.options.quiet && job.options.control.is_none() {
+                let trial = if trial_failed.is_empty() { "" } else { "; its trial failed: " };
                 report::line(&format!(
-                    "image {} ({}), the JVM stood still for {}, saving took {}",
+                    "image {} ({}), the JVM stood still for {}, saving took {}{trial}{trial_failed}",
                     image.display(),
                     megabytes(size),
                     milliseconds(stopped),

@@ -225,7 +225,9 @@ fn an_address_without_answers(cell: &Cell) -> Outcome {
     let (good, bad) = (web.url("/"), web.url("/lost"));
     let mut talk = web.start(&["--when", "after=9s", "--load", &good, "--load", &bad])?;
     web.listen(&mut talk)?;
-    tells_once(&mut talk, &["no good answer for 5 s", &format!("({bad}: status 404)"), "correct --load"])
+    tells_once(&mut talk, &["no good answer for 5 s", &format!("({bad}: status 404)"), "correct --load"])?;
+    // The load's addresses are those of the trial.
+    talk.hotfork_tells(&format!("; its trial failed: {bad}: the answer's status is 404")).map(drop)
 }
 
 fn nobody_listens(cell: &Cell) -> Outcome {

@@ -46,6 +46,8 @@ pub enum Outcome {
         size: u64,
         stopped: u64,
         saving: u64,
+        /// Why its trial failed; empty if it did not.
+        trial_failed: String,
     },
     /// This is a restored instance, renewed and running.
     Instance,

@@ -98,7 +98,9 @@ impl Session {
         let (length, _) = receive(&self.socket, &mut bytes, HELPER_SAVES, "saving")?;
         match (kind(&bytes), Saved::read(&bytes[..length])) {
             (SAVED, Some(saved)) => {
-                Ok(Outcome::Saved { image: self.image.clone(), size: saved.image_size, stopped, saving: saved.saving })
+                let (size, saving) = (saved.image_size, saved.saving);
+                let trial_failed = saved.trial_failed.as_str().to_owned();
+                Ok(Outcome::Saved { image: self.image.clone(), size, stopped, saving, trial_failed })
             }
             _ => Err(refusal(&bytes[..length], "saving")),
         }

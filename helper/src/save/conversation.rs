@@ -43,7 +43,14 @@ pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure>
     let (told, failure) = match result {
         Ok(saved) => {
             write_report(&saved.image, &Report::Saved(saved.clone()));
-            let message = Saved { kind: SAVED, spare: 0, image_size: saved.size, saving: saved.saving_ns };
+            let trial_failed = saved.trial.as_ref().and_then(|trial| trial.as_ref().err()).map_or("", String::as_str);
+            let message = Saved {
+                kind: SAVED,
+                spare: 0,
+                image_size: saved.size,
+                saving: saved.saving_ns,
+                trial_failed: Text::new(trial_failed),
+            };
             // The image is in place; at worst its JVM does not hear so.
             unheard(agent.send(&message, &[]));
             return Ok(saved);
