@@ -150,6 +150,8 @@ crate::plain_struct! {
         pub monotonic: u64,
         /// 1 when the template's slots lead to `hotfork_frozen::clock`.
         pub replaced: u64,
+        /// Address of the time by this clock when idle monitors were last deflated; 0 where it was not found.
+        pub last_deflation: u64,
     }
 }
 

@@ -43,6 +43,15 @@ impl Product {
         Ok(Self { hotfork: beside("hotfork")?, agent: beside("libhotfork.so")? })
     }
 
+    /// `hotfork run` of a command, as a user writes it: warmed by Hotfork's own load until it is warm, and captured.
+    pub fn run(&self, image: &Path, urls: &[String], java: &Command) -> Command {
+        let mut command = Command::new(&self.hotfork);
+        command.args(["run", "--restore", "never", "--max-stop", "2s", "--image"]).arg(image);
+        command.args(urls.iter().flat_map(|url| ["--load", url]));
+        command.arg("--").arg(java.get_program()).args(java.get_args()).stdin(Stdio::null());
+        command
+    }
+
     /// Takes an image and brings it to the disk, so that its pages are clean.
     pub fn snapshot(&self, pid: u32, image: &Path, options: &[&str]) -> Outcome<Saved> {
         let mut command = Command::new(&self.hotfork);

@@ -96,6 +96,13 @@ impl Sample {
         format!("http://localhost:{port}{}", self.measured)
     }
 
+    /// What its load asks for, the measured request first.
+    pub fn urls(&self, port: u16) -> Vec<String> {
+        let others = self.reads.iter().filter(|&&path| path != self.measured);
+        let others = others.map(|path| format!("http://localhost:{port}{path}"));
+        std::iter::once(self.url(port)).chain(others).collect()
+    }
+
     pub fn load_changes_after(&self) -> Duration {
         self.at_first.map_or(Duration::ZERO, |(first, _)| first)
     }

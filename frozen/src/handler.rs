@@ -83,6 +83,9 @@ pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, uconte
     if world == INSTANCE {
         instance::rejoin(slot);
         instance::wait_for_release(slot);
+    } else if let Some(poll) = frame.interrupted_poll().filter(|poll| poll.timeout < 0) {
+        // A signal may come just before such a call as well, so nobody counts on its EINTR.
+        poll.call_again();
     }
 }
 

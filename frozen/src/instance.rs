@@ -196,7 +196,9 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
         }
         if (*slot).ucontext != 0 {
             let least = if (*slot).flags & FLAG_HELD == 0 { FIRST_MOMENTS } else { 0 };
-            (*slot).edited = keep_waiting(Frame::new((*slot).ucontext), least);
+            let frame = Frame::new((*slot).ucontext);
+            (*slot).edited = keep_waiting(frame, least);
+            keep_polling(frame);
         }
     }
     REVIVED.fetch_add(1, SeqCst);
@@ -223,6 +225,18 @@ unsafe fn keep_waiting(frame: Frame, least: u64) -> [u64; 3] {
         let [seconds, nanoseconds] = clock::marked(start.saturating_add(left));
         *time = [seconds, nanoseconds];
         [deadline, seconds, nanoseconds]
+    }
+}
+
+/// poll(2) and epoll_wait(2) do not hear of the restore where they need not. Java code has never seen their EINTR: it would take an
+/// uncommon trap, and be compiled again. What waits for ever waits on; the time is up for what is shorter than the
+/// nap; the rest begins anew with what System.nanoTime leaves of it, as after any EINTR.
+fn keep_polling(frame: Frame) {
+    let Some(poll) = frame.interrupted_poll() else { return };
+    if poll.timeout < 0 {
+        poll.call_again();
+    } else if u64::from(poll.timeout.unsigned_abs()) * 1_000_000 <= clock::napped() {
+        poll.time_out();
     }
 }
 

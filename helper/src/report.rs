@@ -20,8 +20,10 @@ pub enum Report {
 pub struct Saved {
     pub hotfork_version: &'static str,
     pub image: PathBuf,
-    /// Bytes.
+    /// Bytes that it takes on the disk.
     pub size: u64,
+    /// Bytes of the file, its holes among them.
+    pub file_length: u64,
     /// CLOCK_MONOTONIC when the first application thread was asked to stop.
     pub stop_began_ns: u64,
     /// CLOCK_MONOTONIC when the JVM was found warm, or its deadline came; null where nobody waited for that.
@@ -100,6 +102,7 @@ mod tests {
             hotfork_version: "1",
             image: image.to_path_buf(),
             size: 3 << 20,
+            file_length: 3 << 20,
             stop_began_ns: 1,
             verdict_ns: None,
             stopped_ns: 4_250_000,

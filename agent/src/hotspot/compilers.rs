@@ -1,16 +1,13 @@
 //! What HotSpot's compilers have before them. Neither vmStructs nor a performance counter tells; libjvm's symbol table
-//! does, where it was not stripped (the Debian, Temurin and Oracle builds have one).
+//! does, where it was not stripped.
 //!
 //! # Safety contract of this file
 //! Reads an int and two pointers at their symbols' addresses, and an int of what the pointers point to: queues are made at
 //! VM start and live as long as the JVM.
 #![allow(unsafe_code)]
 
-use super::libjvm;
+use super::symbols;
 use super::vmstructs::read;
-use object::{Object, ObjectSymbol, ReadCache};
-use std::fs::File;
-use std::path::Path;
 
 const QUEUES: [&[u8]; 2] = [b"_ZN13CompileBroker17_c1_compile_queueE", b"_ZN13CompileBroker17_c2_compile_queueE"];
 /// 0 while the code cache is full.
@@ -27,27 +24,10 @@ pub struct Compilers {
 }
 
 impl Compilers {
-    fn find(libjvm: &Path) -> Option<Self> {
-        let base = libjvm::loaded()?.base;
-        let file = ReadCache::new(File::open(libjvm).ok()?);
-        let elf = object::File::parse(&file).ok()?;
-        let mut found = [None; 3];
-        for symbol in elf.symbols() {
-            let name = symbol.name_bytes().unwrap_or_default();
-            let places = QUEUES.iter().copied().chain([COMPILES]);
-            if let Some(place) = places.zip(&mut found).find_map(|(wanted, place)| (wanted == name).then_some(place)) {
-                *place = Some(base + symbol.address());
-            }
-        }
-        let [Some(c1), Some(c2), Some(compiles)] = found else { return None };
-        Some(Self { queues: [c1, c2], compiles })
-    }
-
     /// Of the libjvm that is mapped here.
     pub fn find_in_this_process() -> Option<Self> {
-        let maps = super::maps().ok()?;
-        let libjvm = maps.iter().find(|mapping| mapping.path.ends_with("/libjvm.so"))?;
-        Self::find(Path::new(&libjvm.path))
+        let [c1, c2, compiles] = symbols::find(&super::maps().ok()?, [QUEUES[0], QUEUES[1], COMPILES]);
+        Some(Self { queues: [c1?, c2?], compiles: compiles? })
     }
 
     /// How many methods wait; `None` where what lies there cannot be a queue's length.

@@ -1,18 +1,17 @@
 //! The detector against the truth: when it took its image, and when latency had become steady.
 
+use super::expected::Expected;
 use crate::bench::Bench;
 use crate::clock;
-use crate::failure::{During, Failure, Outcome};
+use crate::failure::Outcome;
 use crate::jdk::{Collector, Jdk};
 use crate::latency::{self, Window};
 use crate::load::Load;
 use crate::process::Process;
-use crate::product::Saved;
 use crate::sample::{CHANGING, HTTP, SPRING, Sample};
 use crate::service::{self, CLIENTS, Setting};
 use serde::Serialize;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const SUBJECTS: [&Sample; 3] = [&HTTP, &CHANGING, &SPRING];
@@ -150,53 +149,6 @@ fn start(bench: &mut Bench, setting: &Setting, when: &str, image: &Expected) -> 
     let jar = setting.sample.jar()?;
     let start = || setting.start_with("under the detector", &[option], &jar, port, &bench.work);
     Ok((service::first_response(setting.sample, start, port, 0, None)?.0, port))
-}
-
-/// The image that the agent is to take, and its report beside it.
-struct Expected {
-    path: PathBuf,
-}
-
-impl Expected {
-    fn at(path: PathBuf) -> Self {
-        Self { path }
-    }
-
-    fn report(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".report.json");
-        name.into()
-    }
-
-    /// None: not yet.
-    fn saved(&self) -> Outcome<Option<Saved>> {
-        let path = self.report();
-        match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).during(format!("read {}", path.display())),
-            Ok(text) => match serde_json::from_str(&text) {
-                Ok(saved) => Ok(Some(saved)),
-                Err(error) => {
-                    Err(Failure(format!("the capture has failed, says {} ({error}): {text}", path.display())))
-                }
-            },
-        }
-    }
-
-    fn remove(&self) -> Outcome<()> {
-        for path in [self.path.as_path(), &self.report()] {
-            remove(path)?;
-        }
-        Ok(())
-    }
-}
-
-fn remove(path: &Path) -> Outcome<()> {
-    match std::fs::remove_file(path) {
-        // There was no verdict.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.during(format!("remove {}", path.display())),
-    }
 }
 
 #[cfg(test)]

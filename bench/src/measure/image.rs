@@ -1,20 +1,24 @@
-//! A sample that is warmed, measured alone, captured, and looked into.
+//! A sample that is warmed, captured, measured alone, and looked into.
 
+use super::expected::Expected;
 use super::parts::{self, Parts};
 use super::steady::{self, Steady};
 use crate::bench::Bench;
-use crate::failure::{Failure, Outcome, fail};
+use crate::failure::{During, Outcome, fail};
 use crate::process::Process;
-use crate::product::{Product, Saved};
-use crate::sample::Sample;
+use crate::product::Saved;
 use crate::service::{self, Setting};
 use crate::{clock, hsperf};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-/// How often compiled methods are counted while a capture is on its way.
-const COUNT_EVERY: Duration = Duration::from_millis(10);
+/// How often compiled methods are counted while an image is on its way.
+const COUNT_EVERY: Duration = Duration::from_millis(20);
+/// A minute of counts: more than lies between a stop and its report.
+const COUNTS_KEPT: usize = 3000;
+const WARM_WITHIN: Duration = Duration::from_secs(600);
 
 pub struct Image {
     pub path: PathBuf,
@@ -43,57 +47,48 @@ pub fn warm(
     Ok((process, port, first.body))
 }
 
+/// As a user takes it: `hotfork run --load`, and nothing else. The JVM is measured after that, when its load has ended.
 pub fn capture(bench: &mut Bench, setting: &Setting) -> Outcome<Image> {
-    let (path, work) = (bench.work.join("service.image"), bench.work.clone());
-    let (original, port, body) = warm(bench, setting, |port| setting.start(port, &work))?;
+    let (expected, port) = (Expected::at(bench.work.join("service.image")), bench.ports.free()?);
+    // That of the setting before.
+    expected.remove()?;
+    let java = setting.sample.command(setting.jdk, setting.collector, port, &bench.work)?;
+    let mut run = bench.product.run(&expected.path, &setting.sample.urls(port), &java);
+    let start = || Process::spawn(&setting.name(), &mut run, &bench.work.join("captured.log"));
+    let (mut original, first) = service::first_response(setting.sample, start, port, 0, None)?;
+    let (saved, compiles) = await_image(bench, &mut original, &expected)?;
     let look = || -> Outcome<_> {
-        let steady = steady::measure(setting.sample, port, &body)?;
-        let (saved, compiles) = capture_counting(&bench.product, setting.sample, (original.pid(), port), &body, &path)?;
-        Ok((steady, saved, compiles, parts::measure(setting.jdk, original.pid())?))
+        service::settle(&original)?;
+        let steady = steady::measure(setting.sample, port, &first.body)?;
+        Ok((steady, parts::measure(setting.jdk, original.pid())?))
     };
-    let (steady, saved, compiles, parts) = look().map_err(|failure| original.failure(&failure.0))?;
+    let (steady, parts) = look().map_err(|failure| original.failure(&failure.0))?;
     original.kill()?;
-    Ok(Image { path, port, body, saved, steady, parts, compiles })
+    Ok(Image { path: expected.path, port, body: first.body, saved, steady, parts, compiles })
 }
 
-/// As a user takes it: under a load, which the collection before it needs, and tried. (Each request has a connection of its own:
-/// none stays open for the image.) Also the methods that had been compiled when the stop began, as far as they were counted
-/// just before.
-fn capture_counting(
-    product: &Product,
-    sample: &Sample,
-    (pid, port): (u32, u16),
-    body: &[u8],
-    path: &Path,
-) -> Outcome<(Saved, u64)> {
-    let done = AtomicBool::new(false);
-    let count = || {
-        let mut counts = Vec::new();
-        while !done.load(Ordering::Relaxed) {
-            let compiles = hsperf::compiles(pid)?;
-            counts.push((clock::now(), compiles));
-            std::thread::sleep(COUNT_EVERY);
+/// Also the methods that had been compiled when the stop began, as far as they were counted just before.
+fn await_image(bench: &mut Bench, original: &mut Process, expected: &Expected) -> Outcome<(Saved, u64)> {
+    let (begun, mut counts) = (Instant::now(), VecDeque::new());
+    let saved = loop {
+        original.must_run()?;
+        if let Some(saved) = expected.saved().map_err(|failure| original.failure(&failure.0))? {
+            break saved;
         }
-        Ok(counts)
-    };
-    let ask = || -> Outcome<()> {
-        while !done.load(Ordering::Relaxed) {
-            steady::on_new_connection(sample, port, body)?;
+        if begun.elapsed() > WARM_WITHIN {
+            return Err(original.failure(&format!("was not warm within {} s", WARM_WITHIN.as_secs())));
         }
-        Ok(())
+        counts.push_front((clock::now(), hsperf::compiles(original.pid())?));
+        counts.truncate(COUNTS_KEPT);
+        std::thread::sleep(COUNT_EVERY);
+        bench.progress.show(&format!("{} s", begun.elapsed().as_secs()));
     };
-    let (saved, counts, asked) = std::thread::scope(|scope| {
-        let (counter, asker) = (scope.spawn(count), scope.spawn(ask));
-        let saved = product.snapshot(pid, path, &["--trial", &sample.url(port)]);
-        done.store(true, Ordering::Relaxed);
-        (saved, counter.join(), asker.join())
-    });
-    let panicked = |what: &str| Failure(format!("{what} panicked"));
-    let saved = saved?;
-    asked.map_err(|_| panicked("the load during the capture"))??;
-    let counts = counts.map_err(|_| panicked("the counter of compiled methods"))??;
-    match counts.iter().rev().find(|(at, _)| *at <= saved.stop_began_ns) {
-        Some(&(_, compiles)) => Ok((saved, compiles)),
+    bench.progress.clear();
+    // Its pages are to be clean.
+    let sync = File::open(&expected.path).and_then(|file| file.sync_all());
+    sync.during(format!("sync {}", expected.path.display()))?;
+    match counts.into_iter().find(|(at, _)| *at <= saved.stop_began_ns) {
+        Some((_, compiles)) => Ok((saved, compiles)),
         None => fail("compiled methods were not counted before the stop"),
     }
 }

@@ -3,6 +3,7 @@
 pub mod aot;
 pub mod criu;
 pub mod detector;
+pub mod expected;
 pub mod gap;
 pub mod idle;
 pub mod image;

@@ -11,6 +11,7 @@
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use hotfork_abi::record::{Registers, STATE_PARKED, ThreadSlot};
+use linux_raw_sys::general as nr;
 
 /// What `hotfork_park` and `hotfork_fork` return in an instance.
 pub const INSTANCE: i64 = 1 << 32;
@@ -197,6 +198,7 @@ pub const ARCH_GET_FS: u64 = 0x1003;
 const SIGCONTEXT: u64 = 40;
 const R9: u64 = SIGCONTEXT + 8;
 const R10: u64 = SIGCONTEXT + 2 * 8;
+const RDX: u64 = SIGCONTEXT + 12 * 8;
 const RSI: u64 = SIGCONTEXT + 9 * 8;
 const RAX: u64 = SIGCONTEXT + 13 * 8;
 const RIP: u64 = SIGCONTEXT + 16 * 8;
@@ -217,6 +219,13 @@ impl Frame {
     fn word(self, offset: u64) -> u64 {
         // SAFETY: by the contract of `new` the whole ucontext is readable memory of a live frame.
         unsafe { ((self.0 + offset) as *const u64).read_volatile() }
+    }
+
+    /// # Safety
+    /// `offset` is that of a register which the interrupted thread may find changed.
+    unsafe fn set_word(self, offset: u64, value: u64) {
+        // SAFETY: by the contract of `new` the whole ucontext is writable memory of a live frame.
+        unsafe { ((self.0 + offset) as *mut u64).write_volatile(value) };
     }
 
     pub fn instruction(self) -> u64 {
@@ -243,6 +252,21 @@ impl Frame {
         (is_wait && deadline != 0).then_some(deadline)
     }
 
+    /// Only where the call's number stands in the instruction before, as in glibc up to 2.40: the kernel has kept none.
+    pub fn interrupted_poll(self) -> Option<InterruptedPoll> {
+        if self.interrupted_call() != Some(-1) {
+            return None;
+        }
+        let (load, number) = load_before(self.instruction().wrapping_sub(2));
+        let timeout = match number {
+            _ if load != MOV_EAX => return None,
+            nr::__NR_poll => RDX,
+            nr::__NR_epoll_wait | nr::__NR_epoll_pwait => R10,
+            _ => return None,
+        };
+        Some(InterruptedPoll { frame: self, number, timeout: self.word(timeout) as i32 })
+    }
+
     /// The system call that the thread was interrupted in, if it was: its number where the kernel
     /// has rewound the thread to make the call again, -1 where the call has answered EINTR.
     pub fn interrupted_call(self) -> Option<i64> {
@@ -255,8 +279,46 @@ impl Frame {
     }
 }
 
+/// poll(2) or epoll_wait(2) that was interrupted, and answers EINTR if nothing else is said.
+#[derive(Clone, Copy)]
+pub struct InterruptedPoll {
+    frame: Frame,
+    number: u32,
+    /// Milliseconds; for ever if it is negative.
+    pub timeout: i32,
+}
+
+impl InterruptedPoll {
+    /// The caller does not hear of the interruption: the call is made again.
+    pub fn call_again(self) {
+        // SAFETY: rip lay behind a `syscall` instruction of two bytes whose arguments are all still there, and rax held
+        // the number before it (see `Frame::interrupted_poll`).
+        unsafe {
+            self.frame.set_word(RIP, self.frame.instruction() - 2);
+            self.frame.set_word(RAX, self.number.into());
+        }
+    }
+
+    /// The caller hears that its time has passed.
+    pub fn time_out(self) {
+        // SAFETY: rax is where the caller looks for the number of descriptors that are ready.
+        unsafe { self.frame.set_word(RAX, 0) };
+    }
+}
+
 /// `0f 05`
 const SYSCALL_INSTRUCTION: u16 = 0x050f;
+
+/// `b8`, and the number
+const MOV_EAX: u8 = 0xb8;
+
+/// The five bytes before a `syscall` instruction.
+fn load_before(syscall: u64) -> (u8, u32) {
+    let from = syscall.wrapping_sub(5);
+    // SAFETY: no function begins with a `syscall` instruction, which needs its number loaded first; and as for
+    // `code_at`, what lies before is in the same mapping.
+    unsafe { ((from as *const u8).read(), ((from + 1) as *const u32).read_unaligned()) }
+}
 
 fn code_at(address: u64) -> u16 {
     // SAFETY: called with the instruction pointer of an interrupted thread, or two bytes before it when the

@@ -2,6 +2,7 @@
 
 use super::manifest::{Description, Descriptors, Kind};
 use super::read::Image;
+use super::write::size_on_disk;
 use hotfork_abi::PAGE;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -11,7 +12,8 @@ pub fn json(image: &Image) -> Value {
     json!({
         "image": image.path,
         "format": header.format_version,
-        "size": header.file_length,
+        "size": size_on_disk(&image.metadata),
+        "file_length": header.file_length,
         "digest": digest(image),
         "hotfork_version": manifest.hotfork_version,
         "jdk": manifest.jdk,
@@ -42,7 +44,9 @@ pub fn text(image: &Image) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{name:<12} {value}");
     };
-    row("image", format!("{}, {}, format {}", image.path.display(), size(header.file_length), header.format_version));
+    let (on_disk, length) = (size(size_on_disk(&image.metadata)), size(header.file_length));
+    let path = image.path.display();
+    row("image", format!("{path}, {on_disk} on the disk, {length} with its holes, format {}", header.format_version));
     row("digest", digest(image));
     row(
         "taken",

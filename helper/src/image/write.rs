@@ -7,8 +7,12 @@ use super::temporary::Temporary;
 use crate::exit::{ExitCode, Failure};
 use hotfork_abi::restore::MapOperation;
 use hotfork_abi::{ABI_VERSION, PAGE, Plain};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Says that an image could not be written, and what to do.
@@ -23,11 +27,37 @@ pub fn failed(image: &Path, what: &str, error: &io::Error) -> Failure {
 
 /// Reserves the room for the pages, so that a full disk shows before the work is done.
 pub fn reserve(temporary: &Temporary, length: u64) -> Result<(), Failure> {
-    match nix::fcntl::posix_fallocate(temporary.file(), 0, length as i64) {
+    match posix_fallocate(temporary.file(), 0, length as i64) {
         // A file system that cannot reserve shows a full disk later.
-        Ok(()) | Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EINVAL) => Ok(()),
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL) => Ok(()),
         Err(errno) => Err(failed(temporary.image(), "cannot reserve its space", &errno.into())),
     }
+}
+
+/// Gives the room back that these parts of the file do not need; where the file system cannot, they keep it.
+pub fn punch(temporary: &Temporary, holes: &[Range<u64>]) -> Result<(), Failure> {
+    let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    for hole in holes {
+        match fallocate(temporary.file(), how, hole.start as i64, (hole.end - hole.start) as i64) {
+            Ok(()) => {}
+            Err(Errno::EOPNOTSUPP) => return Ok(()),
+            Err(errno) => return Err(failed(temporary.image(), "cannot make holes in it", &errno.into())),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes; what is shared with other files (reflinks) counts too.
+pub fn size_on_disk(metadata: &Metadata) -> u64 {
+    // The unit of st_blocks, whatever the file system's blocks are (stat(3type)).
+    metadata.blocks() * 512
+}
+
+/// An image in its place.
+pub struct Finished {
+    /// Bytes on the disk.
+    pub size: u64,
+    pub file_length: u64,
 }
 
 /// The pages of an image, in the file and read back for their digests.
@@ -53,17 +83,19 @@ impl Pages {
         self.write(temporary, operations, manifest, false)
     }
 
-    /// Writes everything but the pages, and puts the image in its place. Its size.
+    /// Writes everything but the pages, and puts the image in its place.
     pub fn finish(
         &self,
         temporary: Temporary,
         operations: &[MapOperation],
         manifest: &Manifest,
-    ) -> Result<u64, Failure> {
-        let length = self.write(&temporary, operations, manifest, true)?;
+    ) -> Result<Finished, Failure> {
+        let file_length = self.write(&temporary, operations, manifest, true)?;
+        let metadata = temporary.file().metadata();
+        let size = size_on_disk(&metadata.map_err(|error| failed(temporary.image(), "cannot tell its size", &error))?);
         let image = temporary.image().to_path_buf();
         temporary.commit().map_err(|error| failed(&image, "cannot sync and rename it", &error))?;
-        Ok(length)
+        Ok(Finished { size, file_length })
     }
 
     fn write(

@@ -15,7 +15,7 @@ use crate::identity::files;
 use crate::image::format::PAGES_START;
 use crate::image::manifest::{Entry, Evidence, Jdk, Manifest, Taken, Thread};
 use crate::image::temporary::Temporary;
-use crate::image::write::{self, Pages};
+use crate::image::write::{self, Finished, Pages};
 use crate::load::http::Target;
 use crate::proc::maps::Mapping;
 use crate::proc::pagemap::Pagemap;
@@ -81,6 +81,7 @@ pub fn save(
         }
         _ => failed(&error),
     })?;
+    write::punch(&temporary, &plan.holes)?;
     let entry = entry::describe(&template, &captured, &mappings, facts.maps_before, plan.perf_operation)
         .map_err(|error| failed(&error))?;
     template.end().map_err(|error| failed(&error))?;
@@ -104,11 +105,12 @@ pub fn save(
             trial
         }));
     }
-    let size = pages.finish(temporary, &operations, &manifest)?;
+    let Finished { size, file_length } = pages.finish(temporary, &operations, &manifest)?;
     Ok(Saved {
         hotfork_version: hotfork_abi::VERSION,
         image,
         size,
+        file_length,
         stop_began_ns: facts.stop_began,
         verdict_ns: manifest.taken.evidence.as_ref().map(|evidence| evidence.judged_ns),
         stopped_ns: facts.stopped,

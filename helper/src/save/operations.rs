@@ -18,6 +18,8 @@ pub struct Plan {
     pub operations: Vec<MapOperation>,
     /// What the template writes, and where.
     pub writes: Vec<template::Range>,
+    /// Parts of the file that are zero and need no room on the disk.
+    pub holes: Vec<Range<u64>>,
     /// Files to map; an operation's index is the position here plus one.
     pub files: Vec<PathBuf>,
     /// End of the pages in the image file.
@@ -57,23 +59,35 @@ impl Plan {
         // Operations stay in the order of their addresses.
         let below = below(part);
         let (before, after) = part.runs.split_at(usize::from(below.start > area.start));
-        before.iter().for_each(|run| self.run(area, run));
+        before.iter().for_each(|run| self.run(part, run));
         if !below.is_empty() {
             self.base(area, &below, !area.mapped_from_image && !part.runs.is_empty());
         }
-        after.iter().for_each(|run| self.run(area, run));
+        after.iter().for_each(|run| self.run(part, run));
         self.finish(area, !area.mapped_from_image && !part.runs.is_empty());
     }
 
     /// Pages that the image holds: mapped or copied from there, written there by the template.
-    fn run(&mut self, area: &Area, run: &Range<u64>) {
+    fn run(&mut self, part: &Contents, run: &Range<u64>) {
         let (length, offset) = (run.end - run.start, self.pages_end);
-        self.overlay(area, run.start, length, offset);
+        self.overlay(&part.area, run.start, length, offset);
+        let mut from = run.start;
+        for gap in part.gaps.iter().filter(|gap| run.contains(&gap.start)) {
+            self.write(from..gap.start, offset + (from - run.start));
+            let hole = offset + (gap.start - run.start);
+            self.holes.push(hole..hole + (gap.end - gap.start));
+            from = gap.end;
+        }
+        self.write(from..run.end, offset + (from - run.start));
+        self.pages_end += length;
+    }
+
+    fn write(&mut self, pages: Range<u64>, offset: u64) {
+        let length = pages.end - pages.start;
         for step in (0..length).step_by(WRITE_AT_MOST as usize) {
             let piece = WRITE_AT_MOST.min(length - step);
-            self.writes.push(template::Range { address: run.start + step, length: piece, offset: offset + step });
+            self.writes.push(template::Range { address: pages.start + step, length: piece, offset: offset + step });
         }
-        self.pages_end += length;
     }
 
     /// The mapping as it is without the pages that the image holds. Where those are copied in, it must be writable.

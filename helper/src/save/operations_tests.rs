@@ -23,7 +23,7 @@ fn area(start: u64, end: u64, protection: u32, source: Source) -> Area {
 }
 
 fn with(area: Area, runs: &[std::ops::Range<u64>]) -> Contents {
-    Contents { area, runs: runs.to_vec() }
+    Contents { area, runs: runs.to_vec(), gaps: Vec::new() }
 }
 
 type Short = (u32, u64, u64, u64, u32, u32, u32);

@@ -8,7 +8,8 @@ use crate::proc::pagemap::Pagemap;
 use hotfork_abi::PAGE;
 use std::ops::Range;
 
-/// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do.
+/// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do, and gaps are holes
+/// of the file.
 pub const GAP: u64 = 64 * PAGE;
 
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,8 @@ pub enum PagesError {
 pub struct Contents {
     pub area: Area,
     pub runs: Vec<Range<u64>>,
+    /// Parts of the runs that are zero, in address order.
+    pub gaps: Vec<Range<u64>>,
 }
 
 /// What decides about pages.
@@ -40,6 +43,7 @@ impl Selection<'_> {
     /// Looks through one area. Memory that cannot be read is made readable in the template first.
     pub fn of(&mut self, area: Area) -> Result<Contents, PagesError> {
         let template = self.template;
+        let mut gaps = Vec::new();
         let runs = match area.source {
             Source::Wiped | Source::SharedFile { .. } => Vec::new(),
             Source::Carried => {
@@ -51,7 +55,11 @@ impl Selection<'_> {
                 vec![area.start..area.end]
             }
             Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
-            Source::Anonymous => self.of_anonymous(&area)?,
+            Source::Anonymous => {
+                let pages = self.of_anonymous(&area)?;
+                gaps = gaps_between(&pages);
+                join(&pages)
+            }
             Source::PrivateFile { .. } => {
                 let mut pages = Vec::new();
                 self.pagemap.visit(area.start..area.end, |page, state| {
@@ -67,19 +75,24 @@ impl Selection<'_> {
             }
         };
         for run in &runs {
-            for page in run.clone().step_by(PAGE as usize) {
+            for page in run.clone().step_by(PAGE as usize).filter(|&page| !holds(&gaps, page)) {
                 self.counts.in_image(self.kinds.of(&area, page));
             }
         }
-        Ok(Contents { area, runs })
+        Ok(Contents { area, runs, gaps })
     }
 
-    fn of_anonymous(&mut self, area: &Area) -> Result<Vec<Range<u64>>, PagesError> {
+    /// The pages that are neither zero nor free heap.
+    fn of_anonymous(&mut self, area: &Area) -> Result<Vec<u64>, PagesError> {
         let Self { template, pagemap, kinds, dead, counts } = self;
-        let (mut pages, mut left_out) = (Vec::new(), Vec::new());
+        let mut pages = Vec::new();
         pagemap.visit(area.start..area.end, |page, state| {
             if state.has_contents() || area.is_restored(page) {
-                if holds(dead, page) { &mut left_out } else { &mut pages }.push(page);
+                if holds(dead, page) {
+                    counts.dead(kinds.of(area, page));
+                } else {
+                    pages.push(page);
+                }
             }
         })?;
         let mut zero = Vec::new();
@@ -87,7 +100,7 @@ impl Selection<'_> {
             make_readable(area, &run, template)?;
             template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
         }
-        // A page in a gap was absent and is zero, or is free heap: it counts only where it was present.
+        // A page between two runs that were joined was absent, or is free heap: it is not among the pages.
         let mut zero = zero.into_iter().peekable();
         pages.retain(|&page| {
             while zero.next_if(|&candidate| candidate < page).is_some() {}
@@ -97,11 +110,7 @@ impl Selection<'_> {
             }
             !is_zero
         });
-        let runs = join(&pages);
-        for page in left_out.into_iter().filter(|&page| !holds(&runs, page)) {
-            counts.dead(kinds.of(area, page));
-        }
-        Ok(runs)
+        Ok(pages)
     }
 }
 
@@ -129,6 +138,13 @@ fn join(pages: &[u64]) -> Vec<Range<u64>> {
     runs
 }
 
+/// What `join` adds to the pages.
+fn gaps_between(pages: &[u64]) -> Vec<Range<u64>> {
+    let ends = pages.iter().map(|page| page + PAGE);
+    let between = ends.zip(pages.iter().skip(1)).map(|(end, &next)| end..next);
+    between.filter(|gap| !gap.is_empty() && gap.end - gap.start <= GAP).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +162,8 @@ mod tests {
         assert_eq!(join(&[0x1000, 0x2000]), [0x1000..0x3000]);
         let near = 0x1000 + PAGE + GAP;
         assert_eq!(join(&[0x1000, near]), [0x1000..near + PAGE]);
+        assert_eq!(gaps_between(&[0x1000, near]), [0x2000..near]);
+        assert_eq!(gaps_between(&[0x1000, 0x2000, near + 2 * PAGE]), []);
         assert_eq!(join(&[0x1000, near + PAGE]), [0x1000..0x2000, near + PAGE..near + 2 * PAGE]);
     }
 }

@@ -1,5 +1,5 @@
 //! A trial of a new image: an instance of it serves a few requests on ports that the kernel chose, and is killed. Which
-//! pages it wrote by then, the next instances will write as well: they are brought in ahead of need.
+//! pages it wrote by its first answer, the next instances will write as well: they are brought in ahead of need.
 //!
 //! ```text
 //!  allowed   whether this process may start an instance at all
@@ -60,6 +60,7 @@ fn ask(
     operations: &[MapOperation],
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let first = requests::first(instance, targets)?;
+    // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let written = pages::written(instance.process(), operations).map_err(|error| error.to_string())?;
     let used = instance.used();
     let later = requests::later(instance, targets)?;

@@ -1,4 +1,4 @@
-//! What is asked of a trial's instance: each address once, then all of them again and again.
+//! What is asked of a trial's instance: the first address, then all of them again and again.
 
 use super::instance::Instance;
 use crate::load::http::{Connection, Target};
@@ -7,29 +7,31 @@ use std::time::Instant;
 /// Requests after the first ones.
 const LATER: usize = 20;
 
-/// Asks for each address once, each over a connection of its own. Nanoseconds from the first byte sent to the last one
-/// received, of the first request of all.
+/// Asks for the first address. Nanoseconds from the first byte sent to the last one received.
 pub fn first(instance: &Instance, targets: &[Target]) -> Result<u64, String> {
-    let mut first = None;
-    for target in targets {
-        let here = here(instance, target)?;
-        let mut connection = Connection::open(&here).map_err(|error| failed(target, &error))?;
-        let took = ask(&mut connection, &here)?;
-        first.get_or_insert(took);
-    }
-    first.ok_or_else(|| "there is no address to ask for".into())
+    let target = targets.first().ok_or("there is no address to ask for")?;
+    alone(instance, target)
 }
 
-/// The median of what later requests took, in nanoseconds.
+/// Asks for each address once, and for some of them again. The median of what that took, in nanoseconds.
 pub fn later(instance: &Instance, targets: &[Target]) -> Result<u64, String> {
-    let mut times = Vec::with_capacity(LATER);
-    for target in targets.iter().cycle().take(LATER) {
-        let here = here(instance, target)?;
-        let mut connection = Connection::open(&here).map_err(|error| failed(target, &error))?;
-        times.push(ask(&mut connection, &here)?);
-    }
+    let count = LATER.max(targets.len());
+    let mut times = targets
+        .iter()
+        .cycle()
+        .skip(1)
+        .take(count)
+        .map(|target| alone(instance, target))
+        .collect::<Result<Vec<_>, _>>()?;
     times.sort_unstable();
-    Ok(times.get(LATER / 2).copied().unwrap_or(0))
+    Ok(times.get(count / 2).copied().unwrap_or(0))
+}
+
+/// On a connection of its own, which is there before the first byte is sent.
+fn alone(instance: &Instance, target: &Target) -> Result<u64, String> {
+    let here = here(instance, target)?;
+    let mut connection = Connection::open(&here).map_err(|error| failed(target, &error))?;
+    ask(&mut connection, &here)
 }
 
 /// The same address where the instance listens.
