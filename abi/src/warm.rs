@@ -65,9 +65,9 @@ crate::plain_struct! {
         pub queue: u32,
         /// CLOCK_MONOTONIC when it was judged.
         pub judged: u64,
-        /// Since the detector began.
+        /// How long the detector has looked.
         pub age: u64,
-        /// Of the application since the detector began.
+        /// Of the application while it looked.
         pub app_cpu_total: u64,
         /// The window, by the clock.
         pub window: u64,

@@ -169,6 +169,9 @@ fn restore_instead(options: &Options) -> Result<(), String> {
     if !options.quiesce {
         run.arg("--no-quiesce");
     }
+    if options.resnapshot {
+        run.arg("--resnapshot");
+    }
     if options.exit {
         run.arg("--exit");
     }

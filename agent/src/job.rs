@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
 use crate::rest::Rest;
 use crate::warm::{self, Wait};
-use crate::{load, ready};
+use crate::{load, ready, resnapshot};
 use hotfork_abi::warm::WARM;
 use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -104,29 +104,42 @@ pub fn run(jvm: &Jvm, job: &Job) {
             return;
         }
     };
+    let taken = attempt(jvm, job, &occasion, "no image was made");
+    if epoch() != born || !job.is_promised() {
+        return;
+    }
+    if !taken {
+        PENDING.store(false, SeqCst);
+        load::end();
+    } else if job.options.resnapshot {
+        resnapshot::go_on(jvm, job, occasion.evidence);
+    }
+}
+
+/// Tries until the image is there; false if it is not in the end, and `otherwise` has been told. In an instance neither
+/// means anything.
+pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bool {
+    let born = epoch();
     let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
     for attempt in 1..=attempts {
         // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.
         if epoch() != born {
-            return;
+            return false;
         }
-        match attempt_once(jvm, job, &occasion) {
-            Ok(()) => return,
+        match attempt_once(jvm, job, occasion) {
+            Ok(()) => return true,
             Err(error) if job.options.control.is_some() => {
                 whoever_asked_is_told(job, &error);
-                return;
+                return false;
             }
             Err(error) if attempt < attempts => {
                 report::line(&format!("{error}; trying again in {} s", BETWEEN_ATTEMPTS.as_secs()));
                 std::thread::sleep(BETWEEN_ATTEMPTS);
             }
-            Err(error) => report::line(&format!("{error}; the JVM goes on, no image was made")),
+            Err(error) => report::line(&format!("{error}; the JVM goes on, {otherwise}")),
         }
     }
-    if job.is_promised() {
-        PENDING.store(false, SeqCst);
-        load::end();
-    }
+    false
 }
 
 /// Whoever asked by a socket hears why there, unless the conversation there has told already.

@@ -4,6 +4,7 @@
 //!  options     what the user asked for          (-agentpath:…=key=value,…)
 //!  entry       the JVM's calls into the agent
 //!  job         the agent's thread: waits for its moment, captures, reports
+//!  resnapshot  a better image when the JVM has changed
 //!  ready       the application's own word, for when=ready
 //!  warm        the warm-up detector, for when=warm
 //!  rest        what is awaited before a capture
@@ -26,5 +27,6 @@ mod options;
 mod ready;
 mod renew;
 mod report;
+mod resnapshot;
 mod rest;
 mod warm;

@@ -32,6 +32,8 @@ pub struct Options {
     pub quiesce: bool,
     /// By attach: show the detector's ticks at `control`, instead of capturing.
     pub watch: bool,
+    /// Take a better image when the JVM has changed and is warm again.
+    pub resnapshot: bool,
     /// Halt the JVM once the image is in place.
     pub exit: bool,
     /// The process these options are for; others, such as children that inherit JAVA_TOOL_OPTIONS, ignore them.
@@ -78,6 +80,11 @@ impl When {
         matches!(self, Self::Ready | Self::WarmAndReady)
     }
 
+    /// The detector's word is part of it.
+    pub fn waits_for_warmth(self) -> bool {
+        matches!(self, Self::Warm | Self::WarmAndReady)
+    }
+
     pub fn waits_for_a_verdict(self) -> bool {
         matches!(self, Self::Ready | Self::Warm | Self::WarmAndReady)
     }
@@ -111,6 +118,7 @@ impl Default for Options {
             trial: Vec::new(),
             quiesce: true,
             watch: false,
+            resnapshot: false,
             exit: false,
             pid: None,
         }
@@ -120,7 +128,7 @@ impl Default for Options {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error(
-        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, load, load-port, trial, quiesce, watch, exit, pid"
+        "unknown agent option \"{0}\": known are image, when, deadline, restore, mode, helper, control, max-stop, trust-owner, quiet, load, load-port, trial, quiesce, watch, resnapshot, exit, pid"
     )]
     Unknown(String),
     #[error("agent option {key}={value}: {expected}")]
@@ -133,6 +141,14 @@ pub enum OptionError {
     Load(&'static str),
     #[error("agent option load-port names the port that a load waits for: add load=, or leave load-port out")]
     NoLoad,
+    #[error(
+        "agent option resnapshot takes a better image after that of when=warm or warm+ready: add one of them, or leave resnapshot out"
+    )]
+    NotWarm,
+    #[error(
+        "agent options resnapshot and exit do not go together: exit ends the JVM with its first image; leave one of them out"
+    )]
+    EndsFirst,
 }
 
 impl Options {
@@ -148,6 +164,12 @@ impl Options {
         load::check(options.load.iter().map(String::as_str)).map_err(OptionError::Load)?;
         if options.load_port.is_some() && options.load.is_empty() {
             return Err(OptionError::NoLoad);
+        }
+        if options.resnapshot && !options.when().waits_for_warmth() {
+            return Err(OptionError::NotWarm);
+        }
+        if options.resnapshot && options.exit {
+            return Err(OptionError::EndsFirst);
         }
         Ok(options)
     }
@@ -209,6 +231,7 @@ impl Options {
             "trial" if load::is_url(value) => self.trial.push(value.into()),
             "trial" => return Err(malformed("it takes an address such as http://localhost:8080/")),
             "watch" => self.watch = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
+            "resnapshot" => self.resnapshot = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             "exit" => self.exit = flag(value).ok_or_else(|| malformed("it takes true or false"))?,
             _ => return Err(OptionError::Unknown(key.into())),
         }
@@ -277,6 +300,21 @@ mod tests {
         assert_eq!(Options::parse("deadline=60s,image=/i").unwrap().when(), When::Warm);
         assert_eq!(Options::parse("when=warm+ready").unwrap().when(), When::WarmAndReady);
         assert_eq!(Options::parse("quiet").unwrap().when(), When::Manual);
+    }
+
+    #[test]
+    fn a_better_image_follows_one_of_a_warm_jvm() {
+        assert!(Options::parse("image=/i,resnapshot").unwrap().resnapshot);
+        assert!(Options::parse("when=warm+ready,resnapshot=true").unwrap().resnapshot);
+        let text = |options: &str| Options::parse(options).unwrap_err().to_string();
+        for when in ["manual", "ready", "after=1s"] {
+            assert_eq!(
+                text(&format!("image=/i,when={when},resnapshot")),
+                "agent option resnapshot takes a better image after that of when=warm or warm+ready: add one of them, or leave resnapshot out"
+            );
+        }
+        assert!(text("image=/i,resnapshot,exit").starts_with("agent options resnapshot and exit do not go together"));
+        assert_eq!(text("resnapshot=often"), "agent option resnapshot=often: it takes true or false");
     }
 
     #[test]

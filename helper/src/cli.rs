@@ -91,6 +91,10 @@ pub struct RunArgs {
     /// application opens]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), requires = "load")]
     pub load_port: Option<u16>,
+    /// With `warm` and `warm+ready`: go on watching the JVM, and when it has changed since its image was taken (new classes,
+    /// code that is not compiled) and is warm again, replace the image by a better one
+    #[arg(long)]
+    pub resnapshot: bool,
     /// Halt the JVM, without its shutdown hooks, once the image is in place
     #[arg(long)]
     pub exit: bool,
@@ -257,6 +261,11 @@ impl When {
     /// Whether what it waits for may never come.
     pub fn takes_a_deadline(self) -> bool {
         matches!(self, Self::Ready | Self::Warm | Self::WarmAndReady)
+    }
+
+    /// Whether evidence decides.
+    pub fn waits_for_warmth(self) -> bool {
+        matches!(self, Self::Warm | Self::WarmAndReady)
     }
 
     /// As the agent's option says it.

@@ -20,6 +20,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "training::a_command", 17, Extent::Rotated(3), a_command),
         once(world, "training::the_agent_alone", the_agent_alone),
         once(world, "training::a_failed_capture_does_not_end_it", a_failed_capture_does_not_end_it),
+        once(world, "training::a_better_image_is_not_trained_for", a_better_image_is_not_trained_for),
         once(world, "training::a_command_that_fails", a_command_that_fails),
         once(world, "training::an_address_without_answers", an_address_without_answers),
         once(world, "training::nobody_listens", nobody_listens),
@@ -192,6 +193,21 @@ fn a_failed_capture_does_not_end_it(cell: &Cell) -> Outcome {
     hotfork_tests::hotfork::snapshot(talk.process.pid(), &nowhere)?.fails(116, &["missing"])?;
     web.is_asked(20)?;
     talk.exits(0)
+}
+
+/// With `--resnapshot` as without it the load ends with the first image.
+fn a_better_image_is_not_trained_for(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start(&["--resnapshot", "--no-quiesce", "--deadline", "3s", "--load", &web.url("/")])?;
+    web.listen(&mut talk)?;
+    web.is_asked(20)?;
+    talk.hotfork_tells(SAVED)?;
+    talk.hotfork_tells("a better one follows")?;
+    web.is_left_alone(&talk)?;
+    talk.exits(0)?;
+    let said = talk.process.err.text();
+    ensure!(!said.contains("no image was made"), "stderr says {said}");
+    Ok(())
 }
 
 /// The one line that says what is wrong with a load; the image is taken all the same.

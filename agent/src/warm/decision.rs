@@ -21,22 +21,24 @@ const WINDOW_AT_MOST: u64 = 60_000_000_000;
 const TICK_AT_LEAST: u64 = 25_000_000;
 /// A window may grow to this part of all work where its samples are few.
 const WINDOW_AT_MOST_OF_TOTAL: u64 = 2;
-const SAMPLES_AT_LEAST: u32 = 80;
+pub const SAMPLES_AT_LEAST: u32 = 80;
 /// Of one processor. Below it the JIT's thresholds, which decay with time, are not reached, however long it takes.
 const LOAD_PER_MILLE_AT_LEAST: u64 = 50;
 const QUEUE_AT_MOST: u32 = 2;
 const JIT_PER_CENT_AT_MOST: u64 = 10;
 const JIT_BESIDES: u64 = 20_000_000;
 const CLASSES_AT_MOST: u64 = 5;
-const NEW_METHODS_AT_MOST: u32 = 2;
+pub const NEW_METHODS_AT_MOST: u32 = 2;
 /// And so many more: a fiftieth of all.
-const NEW_METHODS_OF_ALL: u32 = 50;
+pub const NEW_METHODS_OF_ALL: u32 = 50;
 const COLD_PER_CENT_AT_MOST: f64 = 5.0;
 /// Upper bound of the share that so few samples leave possible (Wilson's interval, 95 %).
-const COLD_PER_CENT_POSSIBLE: f64 = 10.0;
+pub const COLD_PER_CENT_POSSIBLE: f64 = 10.0;
 
 #[derive(Default)]
 pub struct Detector {
+    /// How long it has looked before its first tick.
+    before: u64,
     /// The longest window, and before it the tick whose end is its beginning.
     ticks: VecDeque<Tick>,
     /// Application CPU time of all ticks, and of that window.
@@ -66,6 +68,17 @@ pub enum Reason {
 }
 
 impl Detector {
+    /// One that goes on after a verdict, with windows as long as the JVM's past asks for.
+    pub fn after(verdict: &Evidence) -> Self {
+        Self { before: verdict.age, total: verdict.app_cpu_total, ..Self::default() }
+    }
+
+    /// Windows begin with the end of the last tick from now on.
+    pub fn forget(&mut self) {
+        self.ticks.drain(..self.ticks.len().saturating_sub(1));
+        self.kept = 0;
+    }
+
     pub fn push(&mut self, tick: Tick) -> Verdict {
         self.total += tick.app_cpu;
         self.queue = tick.queue;
@@ -84,10 +97,6 @@ impl Detector {
             self.ticks.pop_front();
         }
         self.judge()
-    }
-
-    fn wanted(&self) -> u64 {
-        (self.total / WINDOW_OF_TOTAL).clamp(WINDOW_AT_LEAST, WINDOW_AT_MOST)
     }
 
     fn longest(&self) -> u64 {
@@ -111,7 +120,7 @@ impl Detector {
         let mut begin = last;
         let mut queue = None::<u32>;
         for (index, tick) in self.ticks.iter().enumerate().skip(1).rev() {
-            if evidence.app_cpu >= self.wanted() && evidence.hot + evidence.cold >= SAMPLES_AT_LEAST {
+            if evidence.app_cpu >= wanted(self.total) && evidence.hot + evidence.cold >= SAMPLES_AT_LEAST {
                 break;
             }
             evidence.app_cpu += tick.app_cpu;
@@ -124,7 +133,7 @@ impl Detector {
             begin = self.ticks.get(index - 1).unwrap_or(tick);
         }
         evidence.queue = queue.unwrap_or(QUEUE_UNKNOWN);
-        evidence.age = last.at;
+        evidence.age = self.before + last.at;
         evidence.app_cpu_total = self.total;
         evidence.window = last.at - begin.at;
         evidence.classes = last.classes;
@@ -138,8 +147,9 @@ impl Detector {
     fn reasons(&self, evidence: &Evidence, load: u64) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let samples = evidence.hot + evidence.cold;
-        if evidence.app_cpu < self.wanted() {
-            reasons.push(Reason::TooLittleWork { done: evidence.app_cpu, wanted: self.wanted() });
+        let wanted = wanted(self.total);
+        if evidence.app_cpu < wanted {
+            reasons.push(Reason::TooLittleWork { done: evidence.app_cpu, wanted });
         }
         if load < LOAD_PER_MILLE_AT_LEAST {
             reasons.push(Reason::LittleLoad { per_mille: load });
@@ -147,7 +157,7 @@ impl Detector {
         if samples < SAMPLES_AT_LEAST {
             reasons.push(Reason::FewSamples { samples });
         } else {
-            let (per_cent, possible) = cold(evidence.cold, samples);
+            let Share { per_cent, possible, .. } = cold(evidence.cold, samples);
             if per_cent > COLD_PER_CENT_AT_MOST || possible > COLD_PER_CENT_POSSIBLE {
                 reasons.push(Reason::Cold { per_cent, possible });
             }
@@ -172,6 +182,11 @@ impl Detector {
     }
 }
 
+/// The work that a window is to hold, after so much work in all.
+pub fn wanted(total: u64) -> u64 {
+    (total / WINDOW_OF_TOTAL).clamp(WINDOW_AT_LEAST, WINDOW_AT_MOST)
+}
+
 /// Adds a tick to the one before it.
 fn join(last: &mut Tick, tick: &Tick) {
     let longest = if tick.queue == QUEUE_UNKNOWN { last.queue } else { tick.queue.max(last.queue) };
@@ -187,15 +202,24 @@ fn join(last: &mut Tick, tick: &Tick) {
     };
 }
 
-/// Share of cold samples in per cent, and the share that cannot be ruled out.
+/// Of cold samples, in per cent.
+pub struct Share {
+    pub per_cent: f64,
+    /// Less can be ruled out.
+    pub certain: f64,
+    /// More can be ruled out.
+    pub possible: f64,
+}
+
 /// Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 1927.
-fn cold(cold: u32, samples: u32) -> (f64, f64) {
+pub fn cold(cold: u32, samples: u32) -> Share {
     const Z: f64 = 1.96;
     let n = f64::from(samples);
     let share = f64::from(cold) / n;
     let centre = share + Z * Z / (2.0 * n);
     let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    (share * 100.0, (centre + spread) / (1.0 + Z * Z / n) * 100.0)
+    let per_cent = |bound: f64| bound / (1.0 + Z * Z / n) * 100.0;
+    Share { per_cent: share * 100.0, certain: per_cent(centre - spread), possible: per_cent(centre + spread) }
 }
 
 impl fmt::Display for Reason {
@@ -238,4 +262,4 @@ mod tests;
 
 #[cfg(test)]
 #[path = "trace_tests.rs"]
-mod trace_tests;
+pub mod trace_tests;

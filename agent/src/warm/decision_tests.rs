@@ -73,9 +73,10 @@ fn without_work_there_is_no_verdict() {
 #[test]
 fn a_few_samples_prove_little() {
     // 4 of 80: five per cent, and possibly twelve.
-    let (per_cent, possible) = cold(4, 80);
+    let Share { per_cent, certain, possible } = cold(4, 80);
     assert!(per_cent == 5.0 && (12.0..12.5).contains(&possible), "{per_cent} {possible}");
-    assert!(cold(0, 80).1 < 5.0);
+    assert!((1.5..2.5).contains(&certain), "{certain}");
+    assert!(cold(0, 80).possible < 5.0);
 }
 
 #[test]
@@ -91,6 +92,27 @@ fn windows_grow_with_age() {
     let until_warm = verdicts.take_while(|verdict| matches!(verdict, Verdict::NotYet(..))).count();
     assert!((30..=70).contains(&until_warm), "{until_warm} ticks");
     assert!(detector.ticks.len() < 300, "old ticks are dropped: {}", detector.ticks.len());
+}
+
+#[test]
+fn one_that_goes_on_wants_windows_of_the_jvms_age() {
+    let verdict = Evidence { age: 7 * TICK, app_cpu_total: 40 * TICK, ..Evidence::zeroed() };
+    let mut detector = Detector::after(&verdict);
+    let first = (1..).find_map(|number| match detector.push(steady(number)) {
+        Verdict::Warm(evidence) => Some(evidence),
+        Verdict::NotYet(..) => None,
+    });
+    let evidence = first.unwrap();
+    assert_eq!(
+        (evidence.app_cpu, evidence.app_cpu_total),
+        (5 * TICK, 46 * TICK),
+        "a tenth of all, and not three ticks"
+    );
+    assert_eq!(evidence.age, 13 * TICK);
+    detector.forget();
+    let Verdict::NotYet(evidence, reasons) = detector.push(steady(7)) else { panic!("a verdict on what is forgotten") };
+    assert_eq!((evidence.app_cpu, evidence.app_cpu_total), (TICK, 47 * TICK));
+    assert_eq!(reasons[0], Reason::TooLittleWork { done: TICK, wanted: 47 * TICK / 10 });
 }
 
 #[test]

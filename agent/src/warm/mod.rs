@@ -5,8 +5,10 @@
 //!  sampler   where application threads are       │ probe: one tick
 //!  hotspot   compile queue, code cache, classes  ┘
 //!  decision  what a window of ticks says
+//!  change    whether a JVM has changed since its image was taken
 //!  watch     the same, shown to `hotfork watch`
 //! ```
+pub mod change;
 mod decision;
 mod probe;
 mod sampler;
@@ -52,9 +54,10 @@ pub fn wait(jvm: &Jvm, deadline: Option<Duration>, also: impl Fn() -> bool) -> R
     let end = deadline.and_then(|deadline| Instant::now().checked_add(deadline));
     let mut last = (Evidence::zeroed(), "nothing was seen yet".to_owned());
     note(&last.1);
-    let warm = observe(jvm, end, |_, verdict| {
+    let mut detector = Detector::default();
+    let warm = observe(jvm, end, |tick| {
         let judged = monotonic();
-        last = match verdict {
+        last = match detector.push(*tick) {
             Verdict::Warm(evidence) if also() => return ControlFlow::Break(Evidence { judged, ..evidence }),
             Verdict::Warm(evidence) => (evidence, "the application has not said that it is ready".into()),
             Verdict::NotYet(evidence, reasons) => (evidence, words(&reasons)),
@@ -75,15 +78,14 @@ pub enum Ended<T> {
     Instance,
 }
 
-/// Shows each tick and what it says, until the observer has seen enough, or until `end`.
+/// Shows each tick, until the observer has seen enough, or until `end`.
 pub fn observe<T>(
     jvm: &Jvm,
     end: Option<Instant>,
-    mut observer: impl FnMut(&Tick, Verdict) -> ControlFlow<T>,
+    mut observer: impl FnMut(&Tick) -> ControlFlow<T>,
 ) -> Result<Ended<T>, CaptureError> {
     let born = epoch();
     let mut probe = Probe::start(jvm)?;
-    let mut detector = Detector::default();
     let mut pause = TICK;
     loop {
         let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
@@ -95,8 +97,7 @@ pub fn observe<T>(
         let tick = probe
             .tick(jvm)
             .map_err(|error| CaptureError::System { what: "reading /proc/self/task", reason: error.to_string() })?;
-        let verdict = detector.push(tick);
-        if let ControlFlow::Break(result) = observer(&tick, verdict) {
+        if let ControlFlow::Break(result) = observer(&tick) {
             return Ok(Ended::Broken(result));
         }
         let least = TICK.max((Probe::own_cpu() - before) * COST);

@@ -18,12 +18,10 @@ struct Line {
     compilers_stopped: bool,
 }
 
-/// Seconds from the trace's beginning to the first verdict.
-fn verdict(trace: &str) -> Option<f64> {
-    let mut detector = Detector::default();
-    trace.lines().find_map(|line| {
+pub fn ticks(trace: &str) -> impl Iterator<Item = Tick> + '_ {
+    trace.lines().map(|line| {
         let line: Line = serde_json::from_str(line).unwrap();
-        let tick = Tick {
+        Tick {
             at: line.at_ns,
             app_cpu: line.app_cpu_ns,
             jit_cpu: line.jit_cpu_ns,
@@ -35,11 +33,16 @@ fn verdict(trace: &str) -> Option<f64> {
             classes: line.classes,
             hot_methods: line.hot_methods,
             flags: if line.compilers_stopped { TICK_COMPILERS_STOPPED } else { 0 },
-        };
-        match detector.push(tick) {
-            Verdict::Warm(evidence) => Some(evidence.age as f64 / 1e9),
-            Verdict::NotYet(..) => None,
         }
+    })
+}
+
+/// Seconds from the trace's beginning to the first verdict.
+fn verdict(trace: &str) -> Option<f64> {
+    let mut detector = Detector::default();
+    ticks(trace).find_map(|tick| match detector.push(tick) {
+        Verdict::Warm(evidence) => Some(evidence.age as f64 / 1e9),
+        Verdict::NotYet(..) => None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The detector shown to `hotfork watch`: a message for each tick, until nobody listens.
 
-use super::{Verdict, observe, words};
+use super::{Detector, Verdict, observe, words};
 use crate::capture::{self, CaptureError};
 use crate::jvm::{JavaError, Jvm};
 use crate::report;
@@ -30,8 +30,9 @@ pub fn start(jvm: &Jvm, control: PathBuf) -> Result<(), JavaError> {
 fn show(jvm: &Jvm, socket: OwnedFd) -> Result<(), CaptureError> {
     capture::limit_sending(&socket)?;
     // In an instance of this JVM the socket is one that is closed at its other end.
-    observe(jvm, None, |tick, verdict| {
-        let (evidence, reasons) = match verdict {
+    let mut detector = Detector::default();
+    observe(jvm, None, |tick| {
+        let (evidence, reasons) = match detector.push(*tick) {
             Verdict::Warm(evidence) => (evidence, String::new()),
             Verdict::NotYet(evidence, reasons) => (evidence, words(&reasons)),
         };

@@ -25,6 +25,14 @@ pub fn run(args: RunArgs, start: Start) -> Result<i32, Failure> {
             "--deadline bounds the wait of --when warm and --when ready: use one of them, or leave --deadline out";
         return Err(Failure::new(ExitCode::Usage, message));
     }
+    if args.resnapshot && !args.when.waits_for_warmth() {
+        let message = "--resnapshot takes a better image after that of --when warm or warm+ready: use one of them, or leave --resnapshot out";
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
+    if args.resnapshot && args.exit {
+        let message = "--resnapshot and --exit do not go together: --exit ends the JVM with its first image; leave one of them out";
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
     crate::load::check(&args.load).map_err(|why| Failure::new(ExitCode::Usage, format!("--load: {why}")))?;
     crate::trial::check(&args.capture.trial, &args.load).map_err(|why| Failure::new(ExitCode::Usage, why))?;
     let image = std::path::absolute(&args.image)
@@ -146,6 +154,9 @@ fn become_command(args: &RunArgs, image: &Path, java: &Path, replace: bool) -> R
     }
     if let Some(port) = args.load_port.filter(|_| replace) {
         options.add("load-port", port.to_string());
+    }
+    if args.resnapshot && replace {
+        options.add("resnapshot", "true");
     }
     options.add("restore", "never");
     options.add("pid", std::process::id().to_string());
