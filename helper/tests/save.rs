@@ -131,7 +131,10 @@ fn a_whole_image() {
 
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(scratch.0.join("app.image.report.json")).unwrap()).unwrap();
-    assert_eq!((report["result"].as_str(), report["file_length"].as_u64()), (Some("saved"), Some(image.header.file_length)));
+    assert_eq!(
+        (report["result"].as_str(), report["file_length"].as_u64()),
+        (Some("saved"), Some(image.header.file_length))
+    );
     assert_eq!(report["stop_began_ns"].as_u64(), Some(jvm::STOP_BEGAN));
     assert_eq!(report["stopped_ns"].as_u64(), Some(jvm::STOPPED));
 }

@@ -10,10 +10,12 @@ use libtest_mimic::Trial;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "rest::compilers", 17, Extent::Rotated(3), compilers);
     trials.extend(cells(world, "rest::flags", 17, Extent::Rotated(3), flags));
+    trials.extend(cells(world, "rest::monitors", 17, Extent::Rotated(1), monitors));
     trials
 }
 
@@ -49,6 +51,26 @@ fn flags_of(cell: &Cell, talk: &Talk) -> Outcome<Vec<String>> {
         text.lines().filter(|line| names.iter().any(|name| line.contains(name))).map(str::to_owned).collect();
     ensure_eq!(lines.len(), names.len(), "flags in {lines:?}");
     Ok(lines)
+}
+
+/// Deflated before the capture, they are not deflated again because an instance has napped for HotSpot's interval.
+fn monitors(cell: &Cell) -> Outcome {
+    let cat = Cat::new(cell)?;
+    let mut java = Command::new(cell.jdk.java());
+    java.arg("-Xlog:monitorinflation=info:stderr").args(cat.arguments()).current_dir(&*cat.scratch);
+    let mut original = Talk::start("original", java)?;
+    original.is_new()?;
+    snapshot_at_rest(original.process.pid(), &cat.image())?.succeeds()?;
+    let deflated = |talk: &Talk| talk.process.err.text().contains("begin deflating");
+    ensure!(deflated(&original), "nothing was deflated: {}", original.process.err.text());
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    // The Monitor Deflation Thread looks every quarter of a second.
+    std::thread::sleep(Duration::from_millis(800));
+    instance.say("hello again")?;
+    ensure!(!deflated(&instance), "an instance deflates: {}", instance.process.err.text());
+    instance.exits(0)?;
+    original.exits(0)
 }
 
 /// Compilers that come to rest are awaited; of those that do not, the image says so.

@@ -327,3 +327,69 @@ fn code_at(address: u64) -> u16 {
     // glibc's mappings never begin with a function's first byte.
     unsafe { (address as *const u16).read_unaligned() }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    const EINTR: i64 = -4;
+
+    struct Interrupted {
+        code: Vec<u8>,
+        ucontext: Box<[u64; 128]>,
+    }
+
+    /// A thread behind `mov eax, number; syscall`.
+    fn interrupted(number: u32, rax: i64) -> Interrupted {
+        let mut code = vec![0x90, MOV_EAX];
+        code.extend(number.to_le_bytes());
+        code.extend(SYSCALL_INSTRUCTION.to_le_bytes());
+        code.push(0xc3);
+        let mut ucontext = Box::new([0; 128]);
+        ucontext[RIP as usize / 8] = code.as_ptr() as u64 + 8;
+        ucontext[RAX as usize / 8] = rax as u64;
+        ucontext[R10 as usize / 8] = 1000;
+        ucontext[RDX as usize / 8] = u64::from(u32::MAX);
+        Interrupted { code, ucontext }
+    }
+
+    impl Interrupted {
+        fn frame(&mut self) -> Frame {
+            // SAFETY: memory as large as a ucontext, which lives longer than the frame in these tests.
+            unsafe { Frame::new(self.ucontext.as_mut_ptr() as u64) }
+        }
+
+        fn registers(&self) -> (u64, u64) {
+            (self.ucontext[RIP as usize / 8] - self.code.as_ptr() as u64, self.ucontext[RAX as usize / 8])
+        }
+    }
+
+    #[test]
+    fn a_poll_is_known_by_the_code_before_it() {
+        let timeout = |number, rax| interrupted(number, rax).frame().interrupted_poll().map(|poll| poll.timeout);
+        assert_eq!(timeout(nr::__NR_epoll_wait, EINTR), Some(1000));
+        assert_eq!(timeout(nr::__NR_epoll_pwait, EINTR), Some(1000));
+        assert_eq!(timeout(nr::__NR_poll, EINTR), Some(-1));
+        // It was answered, or is another call.
+        assert_eq!(timeout(nr::__NR_poll, 1), None);
+        assert_eq!(timeout(nr::__NR_futex, EINTR), None);
+        let mut loaded_from_memory = interrupted(nr::__NR_poll, EINTR);
+        loaded_from_memory.code[1] = 0xa1;
+        assert!(loaded_from_memory.frame().interrupted_poll().is_none());
+    }
+
+    #[test]
+    fn it_is_made_again_or_has_timed_out() {
+        let mut again = interrupted(nr::__NR_epoll_wait, EINTR);
+        again.frame().interrupted_poll().unwrap().call_again();
+        assert_eq!(again.registers(), (6, nr::__NR_epoll_wait.into()));
+        let mut out = interrupted(nr::__NR_epoll_wait, EINTR);
+        out.frame().interrupted_poll().unwrap().time_out();
+        assert_eq!(out.registers(), (8, 0));
+    }
+}
