@@ -9,6 +9,7 @@ mod free_heap;
 mod limits;
 mod load;
 mod nap;
+mod odd;
 mod rest;
 mod restore;
 mod restored;
@@ -63,6 +64,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         free_heap::trials(world),
         rest::trials(world),
         warm::trials(world),
+        odd::trials(world),
         nap::trials(world),
         restored::trials(world),
         tools::trials(world),

@@ -3,7 +3,8 @@ import java.io.InputStreamReader;
 
 /**
  * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
- * Hotfork, if its jar is there, "work" keeps a processor busy from then on.
+ * Hotfork, if its jar is there, "work" keeps a processor busy from then on, "many" does so in more methods than a small
+ * code cache can hold.
  */
 public final class Cat {
     private Cat() {
@@ -23,8 +24,8 @@ public final class Cat {
             if (line.equals("ready")) {
                 System.out.println("ready? " + Class.forName("dev.hotfork.Hotfork").getMethod("ready").invoke(null));
             }
-            if (line.equals("work")) {
-                Thread worker = new Thread(Cat::work, "worker");
+            if (line.equals("work") || line.equals("many")) {
+                Thread worker = new Thread(line.equals("work") ? Cat::work : Many::work, "worker");
                 worker.setDaemon(true);
                 worker.start();
             }
