@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod nap;
 mod odd;
+mod plot;
 mod rest;
 mod restore;
 mod restored;
@@ -65,6 +66,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         rest::trials(world),
         warm::trials(world),
         odd::trials(world),
+        plot::trials(world),
         nap::trials(world),
         restored::trials(world),
         tools::trials(world),
