@@ -135,6 +135,9 @@ pub struct WatchArgs {
     /// Stop as soon as the JVM is warm; the exit status is 1 if it was not by the end
     #[arg(long)]
     pub until_warm: bool,
+    /// At the end, however it comes, draw what was seen: the signals over time, and when the JVM was warm
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
     /// Print a line of JSON for each tick
     #[arg(long)]
     pub json: bool,

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod host;
 pub mod identity;
 pub mod image;
+mod interrupt;
 pub mod load;
 pub mod proc;
 mod reach;

@@ -9,6 +9,8 @@ mod free_heap;
 mod limits;
 mod load;
 mod nap;
+mod odd;
+mod plot;
 mod resnapshot;
 mod rest;
 mod restore;
@@ -64,6 +66,8 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         free_heap::trials(world),
         rest::trials(world),
         warm::trials(world),
+        odd::trials(world),
+        plot::trials(world),
         resnapshot::trials(world),
         nap::trials(world),
         restored::trials(world),

@@ -31,7 +31,7 @@ fn taken(cat: &Cat) -> Outcome<Value> {
 }
 
 /// The evidence of an image that was taken because its JVM was warm.
-fn proven(cat: &Cat) -> Outcome<Value> {
+pub fn proven(cat: &Cat) -> Outcome<Value> {
     let taken = taken(cat)?;
     let evidence = &taken["evidence"];
     ensure_eq!(evidence["warm"], true, "the verdict in {taken}");

@@ -7,8 +7,9 @@ import java.util.function.IntUnaryOperator;
 
 /**
  * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
- * Hotfork, if its jar is there, "work" keeps a processor busy from then on, "other work" gives it work that needs other
- * classes and other code, "work?" asks which it is, "hold FILE" keeps a file open for writing.
+ * Hotfork, if its jar is there, "work" keeps a processor busy from then on, "many" does so in more methods than a small
+ * code cache can hold, "other work" gives it work that needs other classes and other code, "work?" asks which it is,
+ * "hold FILE" keeps a file open for writing.
  */
 public final class Cat {
     private static volatile IntUnaryOperator[] others = {};
@@ -32,8 +33,8 @@ public final class Cat {
             if (line.equals("ready")) {
                 System.out.println("ready? " + Class.forName("dev.hotfork.Hotfork").getMethod("ready").invoke(null));
             }
-            if (line.equals("work")) {
-                Thread worker = new Thread(Cat::work, "worker");
+            if (line.equals("work") || line.equals("many")) {
+                Thread worker = new Thread(line.equals("work") ? Cat::work : Many::work, "worker");
                 worker.setDaemon(true);
                 worker.start();
             }

@@ -15,6 +15,7 @@ pub mod remains;
 pub mod scratch;
 pub mod skip;
 pub mod stream;
+pub mod stripped;
 pub mod subject;
 pub mod time_namespace;
 pub mod wait;

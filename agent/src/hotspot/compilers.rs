@@ -10,8 +10,9 @@ use super::symbols;
 use super::vmstructs::read;
 
 const QUEUES: [&[u8]; 2] = [b"_ZN13CompileBroker17_c1_compile_queueE", b"_ZN13CompileBroker17_c2_compile_queueE"];
-/// 0 while the code cache is full.
+/// `RUN`, 0 while the code cache is full, 2 when compilers were shut down for good.
 const COMPILES: &[u8] = b"_ZN13CompileBroker24_should_compile_new_jobsE";
+const RUN: i32 = 1;
 /// `CompileQueue::_size`, at the same place in 17, 21 and 25.
 const SIZE_AT: u64 = 32;
 /// No queue is longer; something else lies there.
@@ -47,6 +48,6 @@ impl Compilers {
     /// Whether compilation was stopped because the code cache is full.
     pub fn stopped(&self) -> bool {
         // SAFETY: a static int of libjvm.
-        unsafe { *(self.compiles as *const i32) == 0 }
+        unsafe { *(self.compiles as *const i32) != RUN }
     }
 }

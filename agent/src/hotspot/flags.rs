@@ -62,8 +62,12 @@ impl Flags {
     }
 
     pub fn is_set(&self, flag: &str) -> bool {
-        // SAFETY: the callers name boolean flags, which are a byte.
-        self.address(flag).is_some_and(|at| unsafe { *(at as *const u8) != 0 })
+        self.switch(flag).is_some_and(|switch| switch.is_on())
+    }
+
+    /// A boolean flag that HotSpot itself turns over; `None` where this JVM has none of that name.
+    pub fn switch(&self, flag: &str) -> Option<Switch> {
+        self.address(flag).map(Switch)
     }
 
     /// Where the flag's value lies.
@@ -85,6 +89,16 @@ impl Flags {
     /// As for `set_bool`: an int or an intx, whose low half comes first, of a value that is small.
     pub fn set_integer(&self, flag: &str, value: u32) -> Option<Changed<u32>> {
         self.address(flag).map(|at| Changed::new(at, value))
+    }
+}
+
+/// A boolean flag, to be looked at again and again.
+pub struct Switch(u64);
+
+impl Switch {
+    pub fn is_on(&self) -> bool {
+        // SAFETY: the callers name boolean flags, which are a byte; HotSpot may change it at any time.
+        unsafe { (self.0 as *const u8).read_volatile() != 0 }
     }
 }
 

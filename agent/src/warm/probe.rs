@@ -3,11 +3,12 @@
 use super::sampler::Sampler;
 use super::threads::{Threads, clock};
 use crate::capture::{CaptureError, signal};
+use crate::hotspot;
 use crate::hotspot::code_cache::{Code, CodeCache};
 use crate::hotspot::compilers::Compilers;
 use crate::hotspot::counters::ClassCounters;
+use crate::hotspot::flags::{self, Flags, Switch};
 use crate::hotspot::vmstructs::VmStructs;
-use crate::hotspot::{self, flags};
 use crate::jvm::Jvm;
 use hotfork_abi::Plain;
 use hotfork_abi::warm::{QUEUE_UNKNOWN, TICK_COMPILERS_STOPPED, Tick};
@@ -21,6 +22,8 @@ pub struct Probe {
     sampler: Sampler,
     code: CodeCache,
     compilers: Option<Compilers>,
+    /// With -XX:-UseCodeCacheFlushing HotSpot clears it when the code cache is full. `None` where nothing compiles by choice.
+    use_compiler: Option<Switch>,
     classes: Option<ClassCounters>,
     began: Instant,
     ticks: u32,
@@ -35,13 +38,16 @@ impl Probe {
         })?;
         let maps = hotspot::maps()?;
         let interpreted = jvm.property("java.vm.info").contains("interpreted mode");
-        let code = CodeCache::find(&structs, &maps, flags::last_level(&structs, interpreted)).ok_or_else(|| {
+        let last_level = flags::last_level(&structs, interpreted);
+        let code = CodeCache::find(&structs, &maps, last_level).ok_or_else(|| {
             CaptureError::Jvm("this JVM's code cache was not found: use --when after=DURATION".into())
         })?;
         let compilers = Compilers::find_in_this_process();
         if compilers.is_none() {
             log::info!("libjvm.so has no symbol table: compilers are judged by their CPU time alone");
         }
+        let use_compiler =
+            Flags::find(&structs).filter(|_| last_level > 0).and_then(|flags| flags.switch("UseCompiler"));
         let mut threads = Threads::default();
         threads
             .look()
@@ -49,7 +55,8 @@ impl Probe {
         let classes = ClassCounters::find(&structs);
         let sampler = Sampler::new(signal::install()?);
         let began = Instant::now();
-        Ok(Self { threads, sampler, code, compilers, classes, began, ticks: 0, hot_methods: 0, loaded: 0 })
+        let (ticks, hot_methods, loaded) = (0, 0, 0);
+        Ok(Self { threads, sampler, code, compilers, use_compiler, classes, began, ticks, hot_methods, loaded })
     }
 
     /// What happened since the last one.
@@ -73,10 +80,15 @@ impl Probe {
         tick.hot_methods = self.hot_methods;
         tick.classes = self.loaded;
         tick.queue = self.compilers.as_ref().and_then(Compilers::waiting).unwrap_or(QUEUE_UNKNOWN);
-        if self.compilers.as_ref().is_some_and(Compilers::stopped) {
+        if self.compilers_stopped() {
             tick.flags |= TICK_COMPILERS_STOPPED;
         }
         Ok(tick)
+    }
+
+    fn compilers_stopped(&self) -> bool {
+        self.compilers.as_ref().is_some_and(Compilers::stopped)
+            || self.use_compiler.as_ref().is_some_and(|flag| !flag.is_on())
     }
 
     /// Without counters (-XX:-UsePerfData) JVMTI lists the classes, at a few milliseconds for ten thousand.

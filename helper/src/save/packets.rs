@@ -13,7 +13,7 @@ use nix::sys::socket::{
     sendmsg, setsockopt, socketpair, sockopt,
 };
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Larger than any message of the protocol, so that a longer one of another version shows itself.
@@ -80,7 +80,7 @@ impl Packets {
     }
 
     pub fn send<M: Plain>(&self, message: &M, descriptors: &[&OwnedFd]) -> Result<(), PacketError> {
-        self.wait(PollFlags::POLLOUT, Duration::from_secs(10))?;
+        self.wait(PollFlags::POLLOUT, Duration::from_secs(10), None)?;
         let numbers: Vec<i32> = descriptors.iter().map(|descriptor| descriptor.as_raw_fd()).collect();
         let rights = [ControlMessage::ScmRights(&numbers)];
         let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
@@ -94,7 +94,21 @@ impl Packets {
     }
 
     pub fn receive(&self, timeout: Duration) -> Result<Packet, PacketError> {
-        self.wait(PollFlags::POLLIN, timeout)?;
+        self.wait(PollFlags::POLLIN, timeout, None)?;
+        self.take()
+    }
+
+    /// As `receive`; `None` once `interrupt` can be read.
+    pub fn receive_unless(
+        &self,
+        interrupt: Option<BorrowedFd<'_>>,
+        timeout: Duration,
+    ) -> Result<Option<Packet>, PacketError> {
+        if self.wait(PollFlags::POLLIN, timeout, interrupt)? { self.take().map(Some) } else { Ok(None) }
+    }
+
+    /// A packet that has come.
+    fn take(&self) -> Result<Packet, PacketError> {
         let mut bytes = vec![0; PACKET];
         let mut control = cmsg_space!([i32; MAX_DESCRIPTORS], UnixCredentials);
         let mut vector = [IoSliceMut::new(&mut bytes)];
@@ -131,14 +145,23 @@ impl Packets {
         message.ok_or(PacketError::Unexpected { peer: self.peer, kind: packet.kind(), length: packet.bytes.len() })
     }
 
-    fn wait(&self, events: PollFlags, timeout: Duration) -> Result<(), PacketError> {
+    /// False where `interrupt` can be read.
+    fn wait(
+        &self,
+        events: PollFlags,
+        timeout: Duration,
+        interrupt: Option<BorrowedFd<'_>>,
+    ) -> Result<bool, PacketError> {
+        let own = PollFd::new(self.socket.as_fd(), events);
+        let other = interrupt.map(|interrupt| PollFd::new(interrupt, PollFlags::POLLIN));
+        let mut polled: Vec<PollFd> = std::iter::once(own).chain(other).collect();
         let end = Instant::now() + timeout;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let milliseconds = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(self.socket.as_fd(), events)], milliseconds) {
+            match poll(&mut polled, milliseconds) {
                 Ok(0) => return Err(PacketError::TimedOut { peer: self.peer, waited: timeout }),
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(polled.get(1).is_none_or(|other| other.any() == Some(false))),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(PacketError::System { peer: self.peer, what: "wait for", errno }),
             }
@@ -177,6 +200,18 @@ mod tests {
         let (own, _other) = ends();
         let error = own.receive(Duration::from_millis(1)).err().unwrap();
         assert_eq!(error.to_string(), "the peer said nothing for 0 s");
+    }
+
+    #[test]
+    fn an_interrupt_comes_before_a_packet() {
+        let (own, other) = ends();
+        let (interrupt, mut writer) = std::io::pipe().unwrap();
+        other.send(&Signal { kind: READY, spare: 0 }, &[]).unwrap();
+        let receive = || own.receive_unless(Some(interrupt.as_fd()), Duration::from_secs(5)).unwrap();
+        assert!(receive().is_some());
+        other.send(&Signal { kind: READY, spare: 0 }, &[]).unwrap();
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        assert!(receive().is_none());
     }
 
     #[test]

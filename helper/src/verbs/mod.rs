@@ -18,7 +18,7 @@ pub fn run(verb: Verb, start: Start) -> Result<i32, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, start),
         Verb::Snapshot(args) => snapshot::run(args),
-        Verb::Watch(args) => watch::run(&args),
+        Verb::Watch(args) => watch::run(&args, start),
         Verb::Restore(args) => restore::run(args, start),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Check(args) => check::run(&args),

@@ -1,4 +1,4 @@
-//! A detector's ticks as JSON, a line each: what `watch --json` prints.
+//! A tick of the detector as a line: JSON, what `watch --json` prints, or words.
 
 use crate::image::manifest::Evidence;
 use hotfork_abi::warm::{QUEUE_UNKNOWN, Seen, TICK_COMPILERS_STOPPED};
