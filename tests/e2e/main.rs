@@ -5,6 +5,7 @@
 mod bad_images;
 mod bad_surroundings;
 mod cat;
+mod dead_stacks;
 mod free_heap;
 mod limits;
 mod load;
@@ -60,6 +61,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         subjects::trials(world),
         load::trials(world),
+        dead_stacks::trials(world),
         free_heap::trials(world),
         rest::trials(world),
         warm::trials(world),

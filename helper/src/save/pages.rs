@@ -31,7 +31,7 @@ pub struct Selection<'a> {
     pub template: &'a Template,
     pub pagemap: Pagemap,
     pub kinds: Kinds,
-    /// Free Java heap, ascending.
+    /// Free Java heap and dead stack, ascending.
     pub dead: Vec<Range<u64>>,
     pub counts: Counts,
 }
@@ -87,7 +87,7 @@ impl Selection<'_> {
             make_readable(area, &run, template)?;
             template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
         }
-        // A page in a gap was absent and is zero, or is free heap: it counts only where it was present.
+        // A page in a gap was absent and is zero, or is dead: it counts only where it was present.
         let mut zero = zero.into_iter().peekable();
         pages.retain(|&page| {
             while zero.next_if(|&candidate| candidate < page).is_some() {}
