@@ -54,6 +54,10 @@ crate::plain_struct! {
         pub clear_tid: u64,
         /// The `ucontext_t` of the signal frame, 0 for the capturer. Restores edit it (FPU layout, time).
         pub ucontext: u64,
+        /// The stack pointer where the thread was interrupted, 0 for the capturer.
+        pub interrupted: u64,
+        /// Address and length of its alternate signal stack; length 0 where it has none.
+        pub alternate_stack: [u64; 2],
         /// In an instance: where the deadline of the wait lies that was under way, and what it was changed to (`struct
         /// timespec`); zeroes where none was.
         pub edited: [u64; 3],
@@ -174,6 +178,9 @@ crate::plain_struct! {
         /// glibc's rseq area relative to the FS base; `rseq_size` 0 when glibc registers none.
         pub rseq_offset: i64,
         pub rseq_size: u64,
+        /// Relative to the FS base: three words with a stack's lowest address, its length, and the length of the guard at its low
+        /// end. 0 when unknown.
+        pub stack_block: u64,
         pub clocks: Clocks,
         pub jvm_clock: JvmClock,
         pub perf: PerfMemory,

@@ -77,7 +77,11 @@ pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, uconte
     // SAFETY: as above; `describe` fills this thread's own slot.
     unsafe { describe(slot) };
     // SAFETY: as above.
-    unsafe { (*slot).ucontext = ucontext };
+    unsafe {
+        (*slot).ucontext = ucontext;
+        (*slot).interrupted = frame.stack_pointer();
+        (*slot).alternate_stack = frame.alternate_stack();
+    }
     // SAFETY: the slot is filled, the words are static, and this frame stays as it is until the return.
     let world = unsafe { hotfork_park(slot, RELEASED.as_ptr(), generation, (&raw const ARRIVALS).cast()) };
     if world == INSTANCE {

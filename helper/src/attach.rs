@@ -84,9 +84,19 @@ fn wake(process: Process, status: &Status, socket: &Path) -> Result<(), Failure>
         return Err(refused(process, "it is stopped; continue it (kill -CONT) first"));
     }
     let trigger = Trigger::create(process, status)?;
-    kill(Pid::from_raw(process.0), Signal::SIGQUIT).map_err(|errno| failed(process, format!("SIGQUIT: {errno}")))?;
+    let quit = || {
+        kill(Pid::from_raw(process.0), Signal::SIGQUIT).map_err(|errno| failed(process, format!("SIGQUIT: {errno}")))
+    };
+    quit()?;
     let start = Instant::now();
+    let mut repeated = false;
     while !listens(socket) {
+        // As the JDK's own tools do. An instance in its first moments takes the captured JVM's listener for its own, and dumps its
+        // threads.
+        if !repeated && start.elapsed() > LISTENS_WITHIN / 2 {
+            quit()?;
+            repeated = true;
+        }
         if start.elapsed() > LISTENS_WITHIN {
             let why = format!("it does not listen within {} s", LISTENS_WITHIN.as_secs());
             let remedy =

@@ -52,3 +52,28 @@ fn a_trigger_is_removed_again() {
     drop(trigger);
     assert!(!path.exists());
 }
+
+/// A JVM that takes the first signal for a request to dump its threads.
+#[test]
+fn a_jvm_is_woken_twice() {
+    let mut shell = std::process::Command::new("sh")
+        .args(["-c", "trap 'echo quit' QUIT; echo ready; while :; do sleep 0.02; done"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let socket = PathBuf::from(format!("/tmp/.java_pid{}", shell.id()));
+    let mut lines = io::BufRead::lines(io::BufReader::new(shell.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let at = socket.clone();
+    let jvm = std::thread::spawn(move || {
+        let quits = lines.by_ref().take(2).filter(|line| line.as_ref().is_ok_and(|line| line == "quit")).count();
+        (quits, std::os::unix::net::UnixListener::bind(at).unwrap())
+    });
+    let attached = connect(Process(shell.id() as i32));
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    let (quits, _listener) = jvm.join().unwrap();
+    fs::remove_file(&socket).unwrap();
+    assert_eq!(quits, 2);
+    assert!(attached.is_ok(), "{:?}", attached.err());
+}

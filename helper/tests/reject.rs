@@ -4,13 +4,14 @@
 mod tiny;
 
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS};
+use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
-use hotfork_helper::image::manifest::{MappedFile, Thread, VdsoSymbol};
+use hotfork_helper::image::manifest::{MappedFile, Thread, Trial, VdsoSymbol};
+use hotfork_helper::restore::MADV_POPULATE_WRITE;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use tiny::{DATA_TEXT, GOOD, Scratch, Tiny, hotfork, operation, restore, stderr};
+use tiny::{CODE, DATA, DATA_TEXT, GOOD, STACK, STACK_LENGTH, Scratch, Tiny, hotfork, operation, restore, stderr};
 
 /// The one line of a refusal, with its exit code.
 fn refusal(output: &Output) -> (i32, String) {
@@ -100,6 +101,71 @@ fn unsound_operations() {
     unfit("unaligned", add(operation(OP_ANONYMOUS, 0x1_0001, PAGE, 0, 0)), 110, "map operation 7 makes no sense");
     unfit("kernel", add(operation(OP_ANONYMOUS, 1 << 47, PAGE, 0, 0)), 110, "map operation 7");
     unfit("unmapped-vdso", |tiny| tiny.manifest.entry.vdso[0].address = 0x5000, 110, "its vdso is not mapped");
+}
+
+/// Its pages are brought in ahead of need.
+fn prefetch(address: u64, pages: u64) -> MapOperation {
+    MapOperation { flags: MADV_POPULATE_WRITE, ..operation(OP_ADVISE, address, pages * PAGE, 0, 0) }
+}
+
+/// The sound image with this set, after a trial that wrote four pages.
+fn with_prefetch(set: &[MapOperation]) -> impl FnOnce(&mut Tiny) {
+    move |tiny| {
+        tiny.operations.extend(set);
+        let (first_request_ns, later_request_ns, faults, threads) = (1, 1, 1, Vec::new());
+        let trial = Trial { first_request_ns, later_request_ns, pages_written: 4, faults, threads };
+        tiny.manifest.trial = Some(Ok(trial));
+    }
+}
+
+#[test]
+fn prefetch_sets_that_no_trial_made() {
+    let stack_pages = STACK_LENGTH / PAGE;
+    let unsound = |name, set: &[MapOperation]| unfit(name, with_prefetch(set), 110, "map operation 7 makes no sense");
+    unsound("prefetch-unaligned", &[MapOperation { address: STACK + 8, ..prefetch(STACK, 1) }]);
+    unsound("prefetch-length", &[MapOperation { length: PAGE + 8, ..prefetch(STACK, 1) }]);
+    unsound("prefetch-empty", &[prefetch(STACK, 0)]);
+    unsound("prefetch-overflow", &[MapOperation { length: u64::MAX - PAGE + 1, ..prefetch(STACK, 1) }]);
+    unsound("prefetch-kernel", &[prefetch(1 << 47, 1)]);
+    unsound("prefetch-nowhere", &[prefetch(0x20_0000_0000, 1)]);
+    unsound("prefetch-over-the-end", &[prefetch(STACK + PAGE, stack_pages)]);
+    unsound("prefetch-over-a-hole", &[prefetch(DATA, (STACK - DATA) / PAGE + 1)]);
+    unfit(
+        "prefetch-too-much",
+        with_prefetch(&[prefetch(STACK, stack_pages), prefetch(STACK, 1)]),
+        110,
+        "map operation 8 makes no sense",
+    );
+    unfit("prefetch-untried", |tiny| tiny.operations.push(prefetch(STACK, 1)), 110, "map operation 7 makes no sense");
+    let emptied = MapOperation { flags: libc::MADV_DONTNEED as u32, ..prefetch(DATA, 1) };
+    unfit("advice", with_prefetch(&[emptied]), 110, "map operation 7 makes no sense");
+}
+
+/// Pages that will not be used, or cannot be written, cost at most their memory.
+#[test]
+fn other_prefetch_sets_do_no_harm() {
+    for (name, set) in [
+        ("sound", vec![prefetch(STACK, STACK_LENGTH / PAGE)]),
+        ("read-only", vec![prefetch(DATA, 1), prefetch(CODE, 1)]),
+        ("twice", vec![prefetch(STACK, 2), prefetch(STACK, 2)]),
+    ] {
+        let scratch = Scratch::new(&format!("prefetch-{name}"));
+        let mut tiny = Tiny::new();
+        with_prefetch(&set)(&mut tiny);
+        let output = restore(&scratch.image(&tiny.bytes()));
+        assert_eq!(output.status.code(), Some(GOOD), "{name}: {}", stderr(&output));
+        assert!(output.stdout.ends_with(DATA_TEXT.as_bytes()), "{name}");
+    }
+    let scratch = Scratch::new("prefetch-early");
+    let mut tiny = Tiny::new();
+    with_prefetch(&[])(&mut tiny);
+    tiny.operations.insert(0, prefetch(STACK, 1));
+    let image = scratch.image(&tiny.bytes());
+    assert_eq!(restore(&image).status.code(), Some(GOOD), "before its memory is mapped");
+    tiny.operations.push(prefetch(0x20_0000_0000, 1));
+    scratch.image(&tiny.bytes());
+    let output = hotfork().args(["restore", "--no-prefetch"]).arg(&image).output().unwrap();
+    assert_eq!(output.status.code(), Some(GOOD), "left out: {}", stderr(&output));
 }
 
 /// What nobody can foresee still ends with a line and one code, past the point of no return.

@@ -5,6 +5,8 @@
 mod bad_images;
 mod bad_surroundings;
 mod cat;
+mod concurrent_cycles;
+mod dead_stacks;
 mod free_heap;
 mod limits;
 mod load;
@@ -63,6 +65,8 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         subjects::trials(world),
         load::trials(world),
+        concurrent_cycles::trials(world),
+        dead_stacks::trials(world),
         free_heap::trials(world),
         rest::trials(world),
         warm::trials(world),

@@ -27,6 +27,8 @@ pub enum Extent {
     Rotated(usize),
     /// Every JDK with every collector.
     Whole,
+    /// Every JDK with those of these collectors that it has.
+    Of(&'static [Collector]),
 }
 
 /// A test named `name::jdkN::collector` for each cell, from this major version on.
@@ -43,6 +45,7 @@ pub fn cells(
             let chosen = match extent {
                 Extent::Rotated(number) => world.long || (number + row) % jdk.collectors.len() == column,
                 Extent::Whole => true,
+                Extent::Of(wanted) => wanted.contains(&collector),
             };
             if chosen {
                 let cell = Cell { world: world.clone(), jdk: jdk.clone(), collector };

@@ -10,6 +10,7 @@ mod heap;
 pub mod libjvm;
 mod metaspace;
 mod perf;
+pub mod stacks;
 mod symbols;
 mod threads;
 pub mod vmstructs;

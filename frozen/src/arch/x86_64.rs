@@ -195,12 +195,15 @@ pub const ARCH_GET_FS: u64 = 0x1003;
 
 // Offsets in the kernel's `ucontext` (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h): uc_flags 8,
 // uc_link 8, uc_stack 24, then the sigcontext of 256 bytes, then uc_sigmask.
+const STACK_ADDRESS: u64 = 16;
+const STACK_LENGTH: u64 = 32;
 const SIGCONTEXT: u64 = 40;
 const R9: u64 = SIGCONTEXT + 8;
 const R10: u64 = SIGCONTEXT + 2 * 8;
 const RDX: u64 = SIGCONTEXT + 12 * 8;
 const RSI: u64 = SIGCONTEXT + 9 * 8;
 const RAX: u64 = SIGCONTEXT + 13 * 8;
+const RSP: u64 = SIGCONTEXT + 15 * 8;
 const RIP: u64 = SIGCONTEXT + 16 * 8;
 const SIGMASK: u64 = SIGCONTEXT + 256;
 
@@ -230,6 +233,16 @@ impl Frame {
 
     pub fn instruction(self) -> u64 {
         self.word(RIP)
+    }
+
+    /// Where the handler interrupted the thread.
+    pub fn stack_pointer(self) -> u64 {
+        self.word(RSP)
+    }
+
+    /// Address and length of the thread's alternate signal stack; length 0 where it has none.
+    pub fn alternate_stack(self) -> [u64; 2] {
+        [self.word(STACK_ADDRESS), self.word(STACK_LENGTH)]
     }
 
     /// Signals that were blocked where the handler interrupted the thread.

@@ -96,7 +96,7 @@ pub fn text(image: &Image) -> String {
         row(
             "pages",
             format!(
-                "{:<10} {:>9} in the image; left out: {} zero, {} free heap",
+                "{:<10} {:>9} in the image; left out: {} zero, {} dead",
                 pages.kind,
                 size(pages.in_image * PAGE),
                 size(pages.zero * PAGE),

@@ -230,7 +230,7 @@ pub struct PagesOfKind {
     pub in_image: u64,
     /// Present in the JVM, all zero, not in the image.
     pub zero: u64,
-    /// Present in the JVM, free Java heap, not in the image.
+    /// Present in the JVM, free Java heap or below a stack pointer, not in the image.
     pub dead: u64,
 }
 

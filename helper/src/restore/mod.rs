@@ -4,6 +4,7 @@
 //! files. [`Prepared::become_instance`] rebuilds descriptors, fills the hole, and jumps: it returns
 //! only when that fails.
 
+mod advice;
 mod arguments;
 mod environment;
 pub mod fit;
@@ -121,7 +122,8 @@ impl Prepared {
 /// Refuses operations that the restorer could not carry out.
 fn check_operations(image: &Image) -> Result<(), Refusal> {
     let files = image.manifest.files.len();
-    if let Some(index) = operations::first_unsound(image.operations(), &image.header, files) {
+    let unsound = operations::first_unsound(image.operations(), &image.header, files);
+    if let Some(index) = unsound.or_else(|| advice::first_unsound(image.operations(), &image.manifest)) {
         return Err(Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again")));
     }
     Ok(())

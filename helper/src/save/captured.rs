@@ -1,7 +1,8 @@
 //! What a template says about itself, read out of its memory.
 
-use super::dead_heap;
 use super::template::{Template, TemplateError};
+use super::{dead_heap, dead_stacks};
+use crate::proc::smaps::DetailedMapping;
 use hotfork_abi::Plain;
 use hotfork_abi::record::{CaptureRecord, KnownRange, MAGIC, RANGE_JAVA_HEAP, RANGES, ThreadSlot};
 use std::ops::Range;
@@ -68,6 +69,22 @@ impl Captured {
         match dead_heap::find(&self.record.heap, &heap, |addresses, length| template.gather(addresses, length)) {
             Err(error) if error.errno() == Some(libc::EFAULT) => {
                 log::warn!("the bounds of the heap cannot be read ({error}): free heap is not left out");
+                Ok(Vec::new())
+            }
+            found => found,
+        }
+    }
+
+    /// Pages below the stack pointers.
+    pub fn dead_stacks(
+        &self,
+        template: &Template,
+        mappings: &[DetailedMapping],
+    ) -> Result<Vec<Range<u64>>, TemplateError> {
+        let gather = |addresses: &[u64], length| template.gather(addresses, length);
+        match dead_stacks::find(&self.slots, self.record.stack_block, mappings, gather) {
+            Err(error) if error.errno() == Some(libc::EFAULT) => {
+                log::warn!("the bounds of stacks cannot be read ({error}): dead stack is not left out");
                 Ok(Vec::new())
             }
             found => found,

@@ -160,11 +160,14 @@ fn plan(
             restored_from: restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str())),
         },
     );
+    let mut dead = captured.dead_heap(template)?;
+    dead.extend(captured.dead_stacks(template, mappings)?);
+    dead.sort_unstable_by_key(|range| range.start);
     let mut selection = Selection {
         template,
         pagemap: Pagemap::open(template.process())?,
         kinds: Kinds::new(captured.known()),
-        dead: captured.dead_heap(template)?,
+        dead,
         counts: Counts::default(),
     };
     let contents: Result<Vec<_>, _> = areas.into_iter().map(|area| selection.of(area)).collect();

@@ -5,6 +5,7 @@
 //!  captured      what the template says about itself                      (template)
 //!  areas         what becomes of each mapping
 //!  dead_heap     free Java heap, which nobody misses
+//!  dead_stacks   what lies below stack pointers, which nobody misses either
 //!  pages         which pages go into the image
 //!  operations    the restorer's operations, and where pages lie in the file
 //!  image         pages written by the template, tables by us
@@ -14,6 +15,7 @@ pub mod areas;
 mod captured;
 mod conversation;
 mod dead_heap;
+mod dead_stacks;
 mod entry;
 mod image;
 pub mod kinds;

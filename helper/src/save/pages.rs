@@ -34,7 +34,7 @@ pub struct Selection<'a> {
     pub template: &'a Template,
     pub pagemap: Pagemap,
     pub kinds: Kinds,
-    /// Free Java heap, ascending.
+    /// Free Java heap and dead stack, ascending.
     pub dead: Vec<Range<u64>>,
     pub counts: Counts,
 }
@@ -100,7 +100,7 @@ impl Selection<'_> {
             make_readable(area, &run, template)?;
             template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
         }
-        // A page between two runs that were joined was absent, or is free heap: it is not among the pages.
+        // A page between two runs that were joined was absent, or is dead: it is not among the pages.
         let mut zero = zero.into_iter().peekable();
         pages.retain(|&page| {
             while zero.next_if(|&candidate| candidate < page).is_some() {}
