@@ -18,7 +18,37 @@ pub struct Target {
     pub authority: String,
     host: String,
     pub port: u16,
-    request: String,
+    /// As each of `Visitor` asks.
+    requests: [String; VISITORS],
+}
+
+/// Who asks. Code that has only met requests of one kind is compiled for that kind alone, and compiled again when another
+/// comes: the headers of a program, of curl, and of a browser differ in number and in what they make a service do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visitor {
+    Program,
+    Tool,
+    Browser,
+}
+
+pub const VISITORS: usize = 3;
+
+impl Visitor {
+    /// In the order of their numbers.
+    pub const ALL: [Self; VISITORS] = [Self::Program, Self::Tool, Self::Browser];
+
+    /// What it says besides the host.
+    fn headers(self) -> &'static str {
+        match self {
+            Self::Program => "",
+            Self::Tool => "User-Agent: hotfork\r\nAccept: */*\r\n",
+            Self::Browser => {
+                "Connection: keep-alive\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) hotfork\r\n\
+                 Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+                 Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n"
+            }
+        }
+    }
 }
 
 impl Target {
@@ -44,9 +74,9 @@ impl Target {
             return Err(wrong("it names no host"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        let request =
-            format!("GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: hotfork\r\nAccept: */*\r\n\r\n");
-        Ok(Self { url: url.into(), authority: authority.into(), host: host.into(), port, request })
+        let head = format!("GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\n");
+        let requests = Visitor::ALL.map(|visitor| format!("{head}{}\r\n", visitor.headers()));
+        Ok(Self { url: url.into(), authority: authority.into(), host: host.into(), port, requests })
     }
 }
 
@@ -97,8 +127,8 @@ impl Connection {
     }
 
     /// Asks for it, and reads the answer to its end.
-    pub fn get(&mut self, target: &Target) -> io::Result<Answer> {
-        self.stream.get_mut().write_all(target.request.as_bytes())?;
+    pub fn get(&mut self, target: &Target, visitor: Visitor) -> io::Result<Answer> {
+        self.stream.get_mut().write_all(target.requests[visitor as usize].as_bytes())?;
         read_answer(&mut self.stream, &mut self.head)
     }
 }

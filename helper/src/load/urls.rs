@@ -2,7 +2,7 @@
 //! connections: an image is taken of a service that nobody is connected to.
 
 use super::compilers;
-use super::http::{Answer, Connection, Target};
+use super::http::{Answer, Connection, Target, VISITORS, Visitor};
 use crate::proc::Process;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -190,7 +190,8 @@ fn ask(shared: &Shared, first: usize) {
         if turn % CONNECTION_LASTS == 0 {
             connections.clear();
         }
-        let outcome = ask_once(&shared.targets[index], &mut connections);
+        let visitor = Visitor::ALL[turn / CONNECTION_LASTS % VISITORS];
+        let outcome = ask_once(&shared.targets[index], visitor, &mut connections);
         let failed = outcome.is_err();
         shared.note(index, outcome);
         if failed {
@@ -199,12 +200,12 @@ fn ask(shared: &Shared, first: usize) {
     }
 }
 
-fn ask_once(target: &Target, connections: &mut HashMap<String, Connection>) -> Result<(), String> {
-    let kept = connections.remove(&target.authority).and_then(|mut kept| Some((kept.get(target).ok()?, kept)));
+fn ask_once(target: &Target, visitor: Visitor, connections: &mut HashMap<String, Connection>) -> Result<(), String> {
+    let kept = connections.remove(&target.authority).and_then(|mut kept| Some((kept.get(target, visitor).ok()?, kept)));
     let (answer, connection) = match kept {
         Some(answered) => answered,
         // There was none, or the server had closed it meanwhile.
-        None => ask_anew(target).map_err(|error| error.to_string())?,
+        None => ask_anew(target, visitor).map_err(|error| error.to_string())?,
     };
     if !answer.last {
         connections.insert(target.authority.clone(), connection);
@@ -212,9 +213,9 @@ fn ask_once(target: &Target, connections: &mut HashMap<String, Connection>) -> R
     if answer.status >= 400 { Err(format!("status {}", answer.status)) } else { Ok(()) }
 }
 
-fn ask_anew(target: &Target) -> std::io::Result<(Answer, Connection)> {
+fn ask_anew(target: &Target, visitor: Visitor) -> std::io::Result<(Answer, Connection)> {
     let mut connection = Connection::open(target)?;
-    Ok((connection.get(target)?, connection))
+    Ok((connection.get(target, visitor)?, connection))
 }
 
 #[cfg(test)]
