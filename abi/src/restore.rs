@@ -18,6 +18,9 @@ pub const OP_ADVISE: u32 = 6;
 /// Nothing (an operation that this host does not need).
 pub const OP_NONE: u32 = 7;
 
+/// As `OP_ADVISE`, by the instance, when its application has run for a while. Behind all others.
+pub const OP_ADVISE_LATER: u32 = 8;
+
 /// `file` index of the image itself; the manifest's mapped files follow from 1.
 pub const FILE_IMAGE: u32 = 0;
 
@@ -97,6 +100,9 @@ crate::plain_struct! {
         /// To be unmapped by the instance: the restorer's code and tables.
         pub scaffold: u64,
         pub scaffold_length: u64,
+        /// The first `OP_ADVISE_LATER` among the operations there, and how many operations there are from it on.
+        pub later: u64,
+        pub later_count: u64,
         /// The new environment: `environment_count` NUL-terminated `KEY=VALUE` strings.
         pub environment: u64,
         pub environment_length: u64,

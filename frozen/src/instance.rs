@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake, touch};
-use crate::clock;
 use crate::say::die;
 use crate::state::{index_of, slot, state_of};
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
+use crate::{clock, later};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, STATE_PARKED, ThreadSlot};
@@ -58,6 +58,8 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
         *arguments
     };
     restore_signals(arguments.ignored_signals);
+    // SAFETY: no other thread exists, and the scaffold with its tables is still there.
+    unsafe { later::note(&arguments) };
     // SAFETY: the scaffold is the restorer's code and tables, which nothing returns to.
     let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
     // The registration belongs to the address space; HotSpot and glibc count on it. Kernels without it say no.
@@ -274,8 +276,7 @@ pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     }
     wait_until(word, epoch, u64::MAX / 2);
     if flags & FLAG_ENDS != 0 {
-        // Nothing wakes it: the count changes with the next restore only.
-        wait_until(&EPOCH, epoch.wrapping_add(1), FIRST_MOMENTS);
+        wait_for_first_moments();
     }
 }
 
@@ -310,6 +311,13 @@ pub(crate) fn first_release(count: u32) {
 pub fn second_release() {
     SECOND.store(EPOCH.load(SeqCst), SeqCst);
     futex_wake_all(&SECOND, false);
+}
+
+/// Leaves the application's first moments to the application.
+pub fn wait_for_first_moments() {
+    let epoch = EPOCH.load(SeqCst);
+    // Nothing wakes it: the count changes with the next restore only.
+    wait_until(&EPOCH, epoch.wrapping_add(1), FIRST_MOMENTS);
 }
 
 /// Writes the current time into the instance's times.

@@ -27,6 +27,7 @@ pub mod freeze;
 pub mod handler;
 pub mod hotspot;
 pub mod instance;
+pub mod later;
 pub mod sampling;
 mod say;
 mod socket;

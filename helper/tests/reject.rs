@@ -112,8 +112,14 @@ fn prefetch(address: u64, pages: u64) -> MapOperation {
 fn with_prefetch(set: &[MapOperation]) -> impl FnOnce(&mut Tiny) {
     move |tiny| {
         tiny.operations.extend(set);
-        let (first_request_ns, later_request_ns, faults, threads) = (1, 1, 1, Vec::new());
-        let trial = Trial { first_request_ns, later_request_ns, pages_written: 4, faults, threads };
+        let trial = Trial {
+            first_request_ns: 1,
+            later_request_ns: 1,
+            pages_before: 3,
+            pages_by_first_answer: 1,
+            faults: 1,
+            threads: Vec::new(),
+        };
         tiny.manifest.trial = Some(Ok(trial));
     }
 }

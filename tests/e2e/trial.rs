@@ -140,7 +140,7 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     let finished = web.tried(&talk, &[&web.url("/"), &web.url("/?two")])?;
     ensure!(!finished.err.contains("trial"), "a line about a trial that did not fail: {}", finished.err);
     let trial = web.trial()?;
-    for what in ["pages_written", "first_request_ns", "later_request_ns", "faults"] {
+    for what in ["pages_before", "pages_by_first_answer", "first_request_ns", "later_request_ns", "faults"] {
         ensure!(trial["Ok"][what].as_u64().unwrap_or(0) > 0, "{what} in the trial {trial}");
     }
     ensure_eq!(web.log()?, "/\n/\n/\n", "the log after the trial");
@@ -149,7 +149,7 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     no_unfinished(&web.image())?;
     talk.exits(0)?;
     let later = web.restores(&["--no-prefetch"], 0)?;
-    // What the first requests wrote is there before there is one.
+    // What the first request wrote is there before there is one.
     web.restores(&[], later + 256)?;
     Ok(())
 }
@@ -165,7 +165,7 @@ fn of_a_load(cell: &Cell) -> Outcome {
     talk.say(&format!("open {}", web.port.number))?;
     talk.hotfork_tells("saving took")?;
     let trial = web.trial()?;
-    ensure!(trial["Ok"]["pages_written"].as_u64().unwrap_or(0) > 0, "the trial {trial}");
+    ensure!(trial["Ok"]["pages_before"].as_u64().unwrap_or(0) > 0, "the trial {trial}");
     talk.exits(0)
 }
 

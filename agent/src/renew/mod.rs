@@ -17,10 +17,12 @@ use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
-use hotfork_frozen::instance::{arguments, stamp};
+use hotfork_frozen::instance::{arguments, stamp, wait_for_first_moments};
+use hotfork_frozen::later;
 use java::KnownClasses;
 use jvmti_bindings::sys::jni::jthread;
 use process::StartTimes;
+use std::cell::Cell;
 use std::sync::Mutex;
 
 /// Made before the capture, so that an instance searches nothing.
@@ -29,6 +31,7 @@ pub struct Renewal {
     start_times: StartTimes,
     attach: Option<AttachPath>,
     perf: PerfMemory,
+    environment: Cell<environment::Room>,
 }
 
 impl Renewal {
@@ -36,7 +39,7 @@ impl Renewal {
         let classes = KnownClasses::look_up(jvm)?;
         let start_times = StartTimes::look_up(jvm, &classes)?;
         environment::rehearse(jvm, &classes)?;
-        Ok(Self { classes, start_times, attach: AttachPath::find(), perf })
+        Ok(Self { classes, start_times, attach: AttachPath::find(), perf, environment: Cell::new(environment::room()) })
     }
 
     /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
@@ -45,7 +48,7 @@ impl Renewal {
         let arguments = arguments();
         names::renew(&arguments, self.attach, &self.perf);
         let steps: [(&str, Result<(), JavaError>); 4] = [
-            ("environment", environment::renew(jvm, &self.classes, &arguments)),
+            ("environment", environment::renew(jvm, &self.classes, &arguments, self.environment.take())),
             ("process id", process::renew(jvm, &self.classes, &self.start_times)),
             ("list of files to delete at exit", files::forget_delete_on_exit(jvm, &self.classes)),
             ("random state", random::renew(jvm, &self.classes, threads)),
@@ -61,8 +64,12 @@ impl Renewal {
         stamp(TIME_RENEWED);
     }
 
-    /// After the application runs: tells where the time went, if the restore asked.
-    pub fn report_times(&self) {
+    /// When the application runs, and has been left alone for its first moments: brings in what it will need, and tells where the
+    /// time went, if the restore asked.
+    pub fn finish(&self) {
+        times::running();
+        wait_for_first_moments();
+        later::bring_in();
         times::report();
     }
 }
@@ -76,7 +83,10 @@ pub fn former_vdso() -> Vec<(u64, u64)> {
         maps.iter().find(|mapping| mapping.path == "[vdso]").map(|mapping| (mapping.from, mapping.to))
     });
     *CURRENT_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = current;
-    FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    let mut former = FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // An instance allocates as little as it can.
+    former.reserve(1);
+    former.clone()
 }
 
 fn remember_former_vdso() {

@@ -12,8 +12,11 @@ use std::os::fd::FromRawFd;
 
 const NAMES: [&str; 8] = ["main", "checked", "descriptors", "jump", "mapped", "threads", "renewed", "running"];
 
-pub fn report() {
+pub fn running() {
     stamp(TIME_RUNNING);
+}
+
+pub fn report() {
     let arguments = arguments();
     let Ok(descriptor) = i32::try_from(arguments.times_fd) else { return };
     if descriptor < 0 {

@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-/// To be called last of all, right before the application's threads are suspended.
+/// Also to be called last of all, right before the application's threads are suspended.
 pub fn trim() {
     let begin = Instant::now();
     // SAFETY: as above.

@@ -63,6 +63,9 @@ impl Rest {
         }
         std::thread::sleep(CHUNK_POOL);
         self.say("chunk pool emptied");
+        // It leaves all pieces unsorted: whoever asks for memory next sorts those of its arena, and touches each. Better the
+        // application does than its instances (the trim at the end leaves few).
+        malloc::trim();
         match collection::collect(jvm, flags) {
             Ok(took) => {
                 self.collected = true;

@@ -8,9 +8,18 @@ pub const OLDEST: (u32, u32) = (5, 10);
 
 /// Contents of a small file of /proc or /sys, without the newline.
 pub fn read_small(path: impl AsRef<Path>) -> io::Result<String> {
-    let mut text = read_with_room(path, 4096)?;
-    text.truncate(text.trim_end().len());
-    Ok(text)
+    // On the stack: a dozen such files are read at each restore, and memory of their own for each would be mapped, cleared and
+    // unmapped.
+    let mut room = [0; 4096];
+    let (mut file, mut filled) = (File::open(path)?, 0);
+    loop {
+        match file.read(&mut room[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    let text = std::str::from_utf8(&room[..filled]).map_err(io::Error::other)?;
+    Ok(text.trim_end().to_owned())
 }
 
 /// Contents of a file that tells no size, read at once if `room` will do.

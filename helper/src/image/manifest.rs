@@ -37,8 +37,10 @@ pub struct Trial {
     pub first_request_ns: u64,
     /// The median of what followed.
     pub later_request_ns: u64,
-    /// Pages written by the time each address had been answered once: a restore brings them in ahead.
-    pub pages_written: u64,
+    /// Pages written before anything was asked for: a restore brings them in ahead.
+    pub pages_before: u64,
+    /// Pages written by the first answer besides: they are brought in when an instance has run for a while.
+    pub pages_by_first_answer: u64,
     /// Page faults by then.
     pub faults: u64,
     /// CPU time by then, in nanoseconds.
@@ -52,10 +54,12 @@ impl Trial {
         let busiest: Vec<String> =
             self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
         format!(
-            "first request {:.1} ms, later ones {:.1} ms; {} pages written and brought in ahead, {} faults; CPU: {}",
+            "first request {:.1} ms, later ones {:.1} ms; {} pages written before it and brought in ahead, {} by it and \
+             brought in soon after; {} faults; CPU: {}",
             milliseconds(self.first_request_ns),
             milliseconds(self.later_request_ns),
-            self.pages_written,
+            self.pages_before,
+            self.pages_by_first_answer,
             self.faults,
             busiest.join(", ")
         )

@@ -7,7 +7,7 @@
 use super::operations::{MADV_POPULATE_WRITE, is_prefetch, occupied, range};
 use crate::image::manifest::Manifest;
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MapOperation, OP_ADVISE};
+use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 
 const KNOWN: [u32; 5] = [
     libc::MADV_WIPEONFORK as u32,
@@ -20,20 +20,22 @@ const KNOWN: [u32; 5] = [
 /// Index of the first advice that no image gives. Every operation was found sound before.
 pub fn first_unsound(operations: &[MapOperation], manifest: &Manifest) -> Option<usize> {
     let mut left = match &manifest.trial {
-        Some(Ok(trial)) => trial.pages_written,
+        Some(Ok(trial)) => trial.pages_before.saturating_add(trial.pages_by_first_answer),
         _ => 0,
     };
     let occupied = occupied(operations);
     operations.iter().position(|operation| {
-        if operation.operation != OP_ADVISE {
-            return false;
-        }
+        let known: &[u32] = match operation.operation {
+            OP_ADVISE => &KNOWN,
+            OP_ADVISE_LATER => &[MADV_POPULATE_WRITE],
+            _ => return false,
+        };
         let range = range(operation);
         let at = occupied.partition_point(|mapped| mapped.end <= range.start);
         let inside = occupied.get(at).is_some_and(|mapped| mapped.start <= range.start && range.end <= mapped.end);
         let pages = if is_prefetch(operation) { operation.length / PAGE } else { 0 };
         let within = left.checked_sub(pages);
         left = within.unwrap_or(0);
-        !inside || within.is_none() || !KNOWN.contains(&operation.flags)
+        !inside || within.is_none() || !known.contains(&operation.flags)
     })
 }

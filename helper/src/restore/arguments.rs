@@ -55,6 +55,16 @@ impl Arguments<'_> {
     }
 }
 
+/// Says how many operations there are at `args.operations`, and which of them the instance carries out later.
+pub fn tell_operations(args: &mut RestoreArgs, operations: &[MapOperation]) {
+    args.operation_count = operations.len() as u64;
+    let later = operations.iter().position(|operation| operation.operation == OP_ADVISE_LATER);
+    if let Some(first) = later {
+        args.instance.later = args.operations + (first * size_of::<MapOperation>()) as u64;
+        args.instance.later_count = (operations.len() - first) as u64;
+    }
+}
+
 fn memory_map(fields: &MemoryMapFields, environment: (u64, u64), auxv: u64) -> MemoryMap {
     MemoryMap {
         start_code: fields.start_code,

@@ -4,7 +4,7 @@
 //! `unsafe` is used once, to enter the restorer, after everything that it relies on was checked.
 #![allow(unsafe_code)]
 
-use super::arguments::Arguments;
+use super::arguments::{self, Arguments};
 use super::perf::{self, PerfFile};
 use super::scaffold::{self, Operations};
 use super::space::Space;
@@ -85,7 +85,7 @@ impl Prepared {
 
         let files: Vec<i32> = std::iter::once(&image).chain(&mapped).chain(&perf).map(AsRawFd::as_raw_fd).collect();
         args.file_count = files.len() as u64;
-        args.operation_count = operations.as_slice().len() as u64;
+        arguments::tell_operations(&mut args, operations.as_slice());
         let auxv = &manifest.entry.memory_map.auxv;
         let Space { hole, layout, environment, .. } = &self.space;
         scaffold::build(*hole, layout, &environment.bytes, operations, &files, auxv)

@@ -101,8 +101,11 @@ impl Prepared {
         let files = image.manifest.files.iter().map(mapped_files::open).collect::<Result<Vec<_>, _>>()?;
         let copy_code = fit::must_copy_code(&image)?;
         let times = options.times.as_deref().map(open_times).transpose()?;
-        if let Some(warning) = fit::memory_warning(&image) {
-            say::note(options.quiet, &warning);
+        // Not looked for where nobody would hear it.
+        if !options.quiet
+            && let Some(warning) = fit::memory_warning(&image)
+        {
+            say::note(false, &warning);
         }
         let space = Space::find(&image, &options.environment, copy_code)?;
         let copied_code = copy_code.then(|| {

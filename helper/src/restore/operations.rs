@@ -22,7 +22,7 @@ pub const MADV_POPULATE_WRITE: u32 = 23;
 
 /// Brings pages in ahead of need.
 pub const fn is_prefetch(operation: &MapOperation) -> bool {
-    operation.operation == OP_ADVISE && operation.flags == MADV_POPULATE_WRITE
+    matches!(operation.operation, OP_ADVISE | OP_ADVISE_LATER) && operation.flags == MADV_POPULATE_WRITE
 }
 
 pub fn drop(operation: &mut MapOperation) {
@@ -45,7 +45,7 @@ fn is_sound(operation: &MapOperation, header: &Header, files: u64) -> bool {
         || (pages.contains(&operation.offset) && source_end.is_some_and(|end| pages.contains(&end)));
     match operation.operation {
         OP_NONE => true,
-        OP_ANONYMOUS..=OP_ADVISE => {
+        OP_ANONYMOUS..=OP_ADVISE | OP_ADVISE_LATER => {
             (aligned || operation.operation == OP_COPY)
                 && operation.length > 0
                 && operation.address >= PAGE
@@ -170,7 +170,7 @@ mod tests {
             |o| o.length = 3 * PAGE,
             |o| o.offset = 0,
             |o| o.file = 1,
-            |o| o.operation = 8,
+            |o| o.operation = 9,
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let mut wrong = operation(OP_PRIVATE_FILE, 0x1000, 3);

@@ -2,6 +2,7 @@
 
 use super::areas::{Area, Source};
 use crate::image::manifest::PagesOfKind;
+use hotfork_abi::PAGE;
 use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 
 const NAMES: [&str; 6] = ["java heap", "metaspace", "code", "native", "stacks", "files"];
@@ -33,6 +34,11 @@ impl Kinds {
             };
         }
         self.known_kind(page).unwrap_or(if area.stack { STACKS } else { NATIVE })
+    }
+
+    /// Nothing but memory of native code.
+    pub fn is_native(&self, area: &Area) -> bool {
+        [area.start, area.end - PAGE].iter().all(|&page| self.of(area, page) == NATIVE)
     }
 
     fn known_kind(&self, page: u64) -> Option<Kind> {

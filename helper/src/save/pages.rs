@@ -58,7 +58,11 @@ impl Selection<'_> {
             Source::Anonymous => {
                 let pages = self.of_anonymous(&area)?;
                 gaps = gaps_between(&pages);
-                join(&pages)
+                let mut runs = join(&pages);
+                if self.kinds.is_native(&area) {
+                    to_the_edges(&area, &mut runs, &mut gaps);
+                }
+                runs
             }
             Source::PrivateFile { .. } => {
                 let mut pages = Vec::new();
@@ -145,9 +149,26 @@ fn gaps_between(pages: &[u64]) -> Vec<Range<u64>> {
     between.filter(|gap| !gap.is_empty() && gap.end - gap.start <= GAP).collect()
 }
 
+/// A short rest of an area that is mapped from the image costs a mapping of its own as well. (Not of the Java heap and of stacks,
+/// which are written there next.)
+fn to_the_edges(area: &Area, runs: &mut [Range<u64>], gaps: &mut Vec<Range<u64>>) {
+    if !area.mapped_from_image || area.stack {
+        return;
+    }
+    if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= GAP) {
+        gaps.insert(0, area.start..first.start);
+        first.start = area.start;
+    }
+    if let Some(last) = runs.last_mut().filter(|run| run.end < area.end && area.end - run.end <= GAP) {
+        gaps.push(last.end..area.end);
+        last.end = area.end;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc::smaps::VmFlags;
 
     #[test]
     fn a_page_is_in_one_of_the_ranges() {
@@ -165,5 +186,31 @@ mod tests {
         assert_eq!(gaps_between(&[0x1000, near]), [0x2000..near]);
         assert_eq!(gaps_between(&[0x1000, 0x2000, near + 2 * PAGE]), []);
         assert_eq!(join(&[0x1000, near + PAGE]), [0x1000..0x2000, near + PAGE..near + 2 * PAGE]);
+    }
+
+    #[test]
+    fn short_rests_of_an_area_belong_to_its_runs() {
+        let area = |end| Area {
+            start: 0x10_0000,
+            end,
+            protection: 3,
+            flags: VmFlags::default(),
+            page_size: 4096,
+            source: Source::Anonymous,
+            mapped_from_image: true,
+            holds_pages: true,
+            stack: false,
+            performance: false,
+            restored: Vec::new(),
+        };
+        let far = 0x10_0000 + 8 * GAP;
+        let mut gaps = vec![0x10_3000..0x10_4000];
+        let mut runs = vec![0x10_1000..0x10_5000, far..far + PAGE];
+        to_the_edges(&area(far + 3 * PAGE), &mut runs, &mut gaps);
+        assert_eq!(runs, [0x10_0000..0x10_5000, far..far + 3 * PAGE]);
+        assert_eq!(gaps, [0x10_0000..0x10_1000, 0x10_3000..0x10_4000, far + PAGE..far + 3 * PAGE]);
+        let (mut runs, mut gaps) = (vec![far..far + PAGE], Vec::new());
+        to_the_edges(&area(far + 2 * GAP), &mut runs, &mut gaps);
+        assert_eq!((runs, gaps), (vec![far..far + PAGE], Vec::new()));
     }
 }

@@ -25,6 +25,10 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// However slow the application is.
 const TRIAL_AT_MOST: Duration = Duration::from_secs(60);
 
+const LOOKS_EVERY: Duration = Duration::from_millis(2);
+/// Longer than renewal, shorter than what the JVM's own threads leave to the application.
+const RESTS: Duration = Duration::from_millis(30);
+
 pub struct Instance {
     child: Child,
     /// Old port, where it listens.
@@ -132,6 +136,24 @@ impl Instance {
 
     pub fn address(&self, old: u16) -> Option<SocketAddr> {
         self.addresses.get(&old).copied()
+    }
+
+    /// Waits until its threads are there, and have done what they do without a request.
+    pub fn comes_to_rest(&self, threads: usize) -> Result<(), String> {
+        let end = Instant::now() + LISTENS_WITHIN;
+        let tasks = self.process().path("task");
+        // It is counted here before its threads are: what it became the instance from has one.
+        while fs::read_dir(&tasks).map_or(0, |tasks| tasks.count()) < threads {
+            if Instant::now() > end {
+                return Err(format!(
+                    "its instance has not got its {threads} threads within {} s",
+                    LISTENS_WITHIN.as_secs()
+                ));
+            }
+            std::thread::sleep(LOOKS_EVERY);
+        }
+        std::thread::sleep(RESTS);
+        Ok(())
     }
 
     /// What it has used so far, as far as /proc tells.

@@ -21,7 +21,7 @@ pub use allowed::check as allowed;
 use hotfork_abi::Text;
 use hotfork_abi::capture::Begin;
 use hotfork_abi::load::is_url;
-use hotfork_abi::restore::MapOperation;
+use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 use instance::Instance;
 use std::path::Path;
 
@@ -49,7 +49,7 @@ pub fn run(
     manifest: &Manifest,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let instance = Instance::start(path, manifest)?;
-    let asked = ask(&instance, targets, operations);
+    let asked = ask(&instance, targets, operations, manifest.threads.len());
     // What an instance cannot do any more once it was ended for its slowness is not the reason.
     if instance.end() { Err(instance::too_slow()) } else { asked }
 }
@@ -58,20 +58,27 @@ fn ask(
     instance: &Instance,
     targets: &[Target],
     operations: &[MapOperation],
+    threads: usize,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
+    let look = || pages::written(instance.process(), operations).map_err(|error| error.to_string());
+    instance.comes_to_rest(threads)?;
+    let before = look()?;
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
-    let written = pages::written(instance.process(), operations).map_err(|error| error.to_string())?;
+    let by_first_answer = pages::without(&look()?, &before);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,
-        pages_written: written.iter().map(|range| (range.end - range.start) / hotfork_abi::PAGE).sum(),
+        pages_before: pages::count(&before),
+        pages_by_first_answer: pages::count(&by_first_answer),
         faults: used.faults,
         threads: used.threads,
     };
-    Ok((pages::populate(&written), trial))
+    let mut populate = pages::populate(&before, OP_ADVISE);
+    populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));
+    Ok((populate, trial))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
 use crate::restore::MADV_POPULATE_WRITE;
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE};
+use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE};
 use std::ops::Range;
 
 /// Ascending; only pages that a restore does not make private anyway.
@@ -45,13 +45,35 @@ impl Places {
     }
 }
 
-/// What brings these pages in.
-pub fn populate(ranges: &[Range<u64>]) -> Vec<MapOperation> {
+/// Those that `before` does not hold, both ascending.
+pub fn without(ranges: &[Range<u64>], before: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut rest = Vec::new();
+    for range in ranges {
+        let mut from = range.start;
+        for held in before.iter().filter(|held| held.start < range.end && held.end > range.start) {
+            if from < held.start {
+                rest.push(from..held.start);
+            }
+            from = held.end;
+        }
+        if from < range.end {
+            rest.push(from..range.end);
+        }
+    }
+    rest
+}
+
+pub fn count(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|range| (range.end - range.start) / PAGE).sum()
+}
+
+/// What brings these pages in, by `OP_ADVISE` or `OP_ADVISE_LATER`.
+pub fn populate(ranges: &[Range<u64>], how: u32) -> Vec<MapOperation> {
     let operation = |range: &Range<u64>| MapOperation {
         address: range.start,
         length: range.end - range.start,
         offset: 0,
-        operation: OP_ADVISE,
+        operation: how,
         protection: 0,
         flags: MADV_POPULATE_WRITE,
         file: 0,
@@ -62,10 +84,11 @@ pub fn populate(ranges: &[Range<u64>]) -> Vec<MapOperation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hotfork_abi::restore::OP_ADVISE;
 
     #[test]
     fn places_are_found() {
-        let mut copy = populate(&[0x5000..0x6000])[0];
+        let mut copy = populate(&[0x5000..0x6000], OP_ADVISE)[0];
         (copy.operation, copy.address, copy.length) = (OP_COPY, 0x5800, 0x1000);
         let mapping = MapOperation { operation: OP_ANONYMOUS, address: 0x1000, length: 0x2000, ..copy };
         let operations = [copy, mapping];
@@ -74,10 +97,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_there_before_is_taken_out() {
+        assert_eq!(without(&[10..20], &[]), [10..20]);
+        assert_eq!(without(&[10..20], &[10..20]), []);
+        assert_eq!(without(&[10..20, 30..40], &[5..12, 15..16, 35..50]), [12..15, 16..20, 30..35]);
+    }
+
+    #[test]
     fn what_was_written_is_seen_and_only_in_the_image() {
         let page = Box::new([1u8; 3 * PAGE as usize]);
         let here = (page.as_ptr() as u64).next_multiple_of(PAGE);
-        let of = |address| MapOperation { operation: OP_ANONYMOUS, address, length: PAGE, ..populate(&[0..0])[0] };
+        let of = |address| MapOperation {
+            operation: OP_ANONYMOUS,
+            address,
+            length: PAGE,
+            ..populate(&[0..0], OP_ADVISE)[0]
+        };
         let own = Process(std::process::id() as i32);
         assert_eq!(written(own, &[of(here)]).unwrap(), [here..here + PAGE]);
         let copy = MapOperation { operation: OP_COPY, ..of(here) };
