@@ -56,8 +56,9 @@ fn a_trigger_is_removed_again() {
 /// A JVM that takes the first signal for a request to dump its threads.
 #[test]
 fn a_jvm_is_woken_twice() {
-    let mut shell = std::process::Command::new("sh")
-        .args(["-c", "trap 'echo quit' QUIT; echo ready; while :; do sleep 0.02; done"])
+    // A shell cannot trap what it was started with as ignored, as by another shell's `&`.
+    let mut shell = std::process::Command::new("env")
+        .args(["--default-signal=QUIT", "sh", "-c", "trap 'echo quit' QUIT; echo ready; while :; do sleep 0.02; done"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
