@@ -82,7 +82,10 @@ fn serve(jvm: &Jvm, mut listener: OwnedFd, path: &Path, image: Option<&Path>) {
             std::mem::forget(listener);
             LISTENER.store(-1, SeqCst);
             match make(path) {
-                Ok(new) => listener = new,
+                Ok(new) => {
+                    listener = new;
+                    crate::renew::finish();
+                }
                 Err(error) => {
                     log::debug!("no snapshot of this instance by control={}: {error}", path.display());
                     return;

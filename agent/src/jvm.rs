@@ -106,6 +106,7 @@ extern "system" fn agent_thread(ti: *mut jvmti::jvmtiEnv, env: *mut jni::JNIEnv,
         work(&jvm);
         // In an instance it never ends: that would take a hundred pages of its own, for nothing.
         while epoch() != born {
+            crate::renew::finish();
             std::thread::park();
         }
     }));

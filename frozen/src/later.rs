@@ -2,7 +2,7 @@
 //! while, so that they delay neither its start nor an answer.
 //!
 //! # Safety contract of this file
-//! `note` is called before an instance has a second thread, `bring_in` by its capturing thread only. Bringing pages in
+//! `note` is called before an instance has a second thread, `bring_in` once after that. Bringing pages in
 //! changes no byte of them (madvise(2), MADV_POPULATE_WRITE).
 #![allow(unsafe_code)]
 
@@ -41,7 +41,7 @@ pub(crate) unsafe fn note(arguments: &InstanceArgs) {
 
 /// Failure is none: what is not brought in comes when it is needed.
 pub fn bring_in() {
-    // SAFETY: only the capturing thread calls this, and `note` was called before there were threads.
+    // SAFETY: nobody writes there any more: `note` was called before there were threads.
     let later = unsafe { &*LATER.0.get() };
     for &[address, length, advice] in later.iter().take_while(|one| one[1] != 0) {
         // SAFETY: the helper has found the range to be the image's memory, and the advice to be MADV_POPULATE_WRITE.

@@ -90,7 +90,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
             renewal.run(jvm, suspension.everyone());
             suspension.resume(jvm);
             hotfork_frozen::instance::second_release();
-            renewal.finish();
+            renewal.done();
             // To free these buffers is to make two hundred pages of malloc's this instance's own (malloc_consolidate).
             std::mem::forget((preparation, suspension, renewal));
             Ok(Outcome::Instance)

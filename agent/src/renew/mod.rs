@@ -24,6 +24,7 @@ use jvmti_bindings::sys::jni::jthread;
 use process::StartTimes;
 use std::cell::Cell;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Made before the capture, so that an instance searches nothing.
 pub struct Renewal {
@@ -64,10 +65,20 @@ impl Renewal {
         stamp(TIME_RENEWED);
     }
 
-    /// When the application runs, and has been left alone for its first moments: brings in what it will need, and tells where the
-    /// time went, if the restore asked.
-    pub fn finish(&self) {
+    /// The application runs.
+    pub fn done(&self) {
         times::running();
+        UNFINISHED.store(true, SeqCst);
+    }
+}
+
+/// This process is an instance, and `finish` is still to be called.
+static UNFINISHED: AtomicBool = AtomicBool::new(false);
+
+/// In an instance, by whoever of the agent's threads has nothing else to do first: waits until the application has had its first moments,
+/// brings in what it will need, and tells where the time went, if the restore asked.
+pub fn finish() {
+    if UNFINISHED.swap(false, SeqCst) {
         wait_for_first_moments();
         later::bring_in();
         times::report();
