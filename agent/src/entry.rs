@@ -83,6 +83,10 @@ impl Agent for Hotfork {
     }
 
     fn vm_init(&self, context: CallbackContext<'_>, _event: ThreadEvent) {
+        // All agents have been loaded and have seen it. A restore's environment does not have it: each instance would have to take
+        // it out of the JDK's map, by calls of Java methods.
+        // SAFETY: no Java code of the application runs yet, and HotSpot's own threads do not read the environment.
+        unsafe { std::env::remove_var(DECIDED) };
         let options = self.options.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let (Some(mut options), Some(env)) = (options, context.jni()) else { return };
         // SAFETY: both environments belong to the thread that runs this callback and are used during it only.

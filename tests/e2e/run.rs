@@ -51,6 +51,9 @@ fn first(cat: &Cat, command: Command) -> Outcome<Talk> {
 fn captures_then_restores(cell: &Cell) -> Outcome {
     let cat = Cat::new(cell)?;
     let mut one = first(&cat, cat.run(&SOON))?;
+    // What `run` tells its agent by the environment is no part of the application's.
+    one.say("env HOTFORK_RUN_PID")?;
+    one.process.says("HOTFORK_RUN_PID is null")?;
     reports(&cat, &one.hotfork_tells(SAVED)?)?;
     let mut two = Talk::start("second run", cat.run(&SOON))?;
     two.is_restored("from the second")?;

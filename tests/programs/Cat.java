@@ -9,7 +9,7 @@ import java.util.function.IntUnaryOperator;
  * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
  * Hotfork, if its jar is there, "work" keeps a processor busy from then on, "many" does so in more methods than a small
  * code cache can hold, "other work" gives it work that needs other classes and other code, "work?" asks which it is,
- * "hold FILE" keeps a file open for writing.
+ * "hold FILE" keeps a file open for writing, "env NAME" asks for a variable of the environment.
  */
 public final class Cat {
     private static volatile IntUnaryOperator[] others = {};
@@ -43,6 +43,10 @@ public final class Cat {
             }
             if (line.equals("work?")) {
                 System.out.println("work of " + others.length + " other classes");
+            }
+            if (line.startsWith("env ")) {
+                String name = line.substring("env ".length());
+                System.out.println(name + " is " + System.getenv(name));
             }
             if (line.startsWith("hold ")) {
                 held = new FileOutputStream(line.substring("hold ".length()));
