@@ -12,9 +12,9 @@ use hotfork_abi::restore::{InstanceArgs, MapOperation, OP_ADVISE_LATER};
 use linux_raw_sys::general as nr;
 
 /// What is beyond comes in when it is written.
-const AT_MOST: usize = 128;
+const AT_MOST: usize = 512;
 
-/// Address, length and advice; length 0 from the first unused one on.
+/// Address, length and advice; ends with a length of 0.
 struct Later(UnsafeCell<[[u64; 3]; AT_MOST]>);
 // SAFETY: one thread at a time has to do with it, see above.
 unsafe impl Sync for Later {}
@@ -33,9 +33,11 @@ pub(crate) unsafe fn note(arguments: &InstanceArgs) {
     };
     // SAFETY: no other thread exists.
     let later = unsafe { &mut *LATER.0.get() };
-    let mut wanted = operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER);
-    for place in later {
-        *place = wanted.next().map_or([0; 3], |one| [one.address, one.length, one.flags.into()]);
+    let wanted = operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER);
+    let wanted = wanted.map(|one| [one.address, one.length, one.flags.into()]);
+    // No page of the table is written that is not needed.
+    for (place, one) in later.iter_mut().zip(wanted.chain([[0; 3]])) {
+        *place = one;
     }
 }
 
