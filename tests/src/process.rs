@@ -1,7 +1,7 @@
 //! A process under test: in a process group of its own, its output watched, killed with its guard.
 
 use crate::stream::{Missing, Stream};
-use crate::{During, Outcome, ensure_eq, proc, remains, wait};
+use crate::{During, Outcome, ensure_eq, interrupt, proc, remains, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -31,6 +31,7 @@ impl Process {
         let name = name.into();
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         command.env(remains::MARK, std::process::id().to_string());
+        interrupt::unblocked(&mut command);
         let mut child = command.spawn().during(format_args!("start {name} ({command:?})"))?;
         remains::remember(child.id());
         let out = child.stdout.take().map(Stream::read).unwrap_or_default();
