@@ -17,6 +17,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+const WARM_WITHIN: Duration = Duration::from_secs(120);
 const INSTANCES: usize = 5;
 const PORT: u16 = 8080;
 
@@ -88,6 +89,15 @@ fn capture_under_load(
 ) -> Outcome<Saved> {
     demo.progress.step("2. Driving it with four clients that read pages and JSON and place and cancel orders");
     let load = service::warm_up(&SPRING, original, port, time, &mut demo.progress)?;
+    // On a slow machine that time is too short: instances would go on compiling, one beside the other.
+    let warm =
+        demo.product.is_warm_within(original.pid(), WARM_WITHIN).map_err(|failure| original.failure(&failure.0))?;
+    let within = WARM_WITHIN.as_secs();
+    demo.progress.step(&if warm {
+        "   hotfork watch --until-warm finds it warm".into()
+    } else {
+        format!("   hotfork watch does not find it warm within {within} s: it is captured as it is")
+    });
     let before = load.requests();
     demo.progress.step("3. Capturing it while it goes on serving");
     load.slowest();

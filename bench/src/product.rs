@@ -5,6 +5,7 @@ use crate::process::output;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub struct Product {
     pub hotfork: PathBuf,
@@ -67,6 +68,18 @@ impl Product {
         let sync = std::fs::File::open(image).and_then(|file| file.sync_all());
         sync.during(format!("sync {}", image.display()))?;
         Ok(saved)
+    }
+
+    /// `hotfork watch --until-warm`: whether the detector finds the JVM warm in that time.
+    pub fn is_warm_within(&self, pid: u32, time: Duration) -> Outcome<bool> {
+        let mut command = Command::new(&self.hotfork);
+        command.args(["watch", "--until-warm", "--for"]).arg(format!("{}s", time.as_secs())).arg(pid.to_string());
+        let watched = command.stdin(Stdio::null()).output().during("start hotfork watch")?;
+        match watched.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => fail(format!("hotfork watch: {}", String::from_utf8_lossy(&watched.stderr).trim())),
+        }
     }
 
     /// `hotfork restore`, with the ports moved as told.
