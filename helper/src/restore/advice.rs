@@ -4,10 +4,11 @@
 //! A prefetch of pages that nobody will use is harmless, but no image asks for more pages than its trial wrote: a
 //! range that is far too long would use up the host's memory.
 
-use super::operations::{MADV_POPULATE_WRITE, is_prefetch, occupied, range};
+use super::operations::{MADV_POPULATE_WRITE, is_prefetch, range};
 use crate::image::manifest::Manifest;
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
+use std::ops::Range;
 
 const KNOWN: [u32; 5] = [
     libc::MADV_WIPEONFORK as u32,
@@ -17,13 +18,12 @@ const KNOWN: [u32; 5] = [
     MADV_POPULATE_WRITE,
 ];
 
-/// Index of the first advice that no image gives. Every operation was found sound before.
-pub fn first_unsound(operations: &[MapOperation], manifest: &Manifest) -> Option<usize> {
+/// Index of the first advice that no image gives. Every operation was found sound before; `occupied` is what they map.
+pub fn first_unsound(operations: &[MapOperation], occupied: &[Range<u64>], manifest: &Manifest) -> Option<usize> {
     let mut left = match &manifest.trial {
         Some(Ok(trial)) => trial.pages_before.saturating_add(trial.pages_by_first_answer),
         _ => 0,
     };
-    let occupied = occupied(operations);
     operations.iter().position(|operation| {
         let known: &[u32] = match operation.operation {
             OP_ADVISE => &KNOWN,

@@ -34,6 +34,7 @@ use space::Space;
 use start::Start;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ impl Prepared {
         }
         let moves = PortMoves::new(options.moves.clone())?;
         moves.check(&image.manifest.descriptors)?;
-        check_operations(&image)?;
+        let occupied = check_operations(&image)?;
         if options.verify {
             image.verify_pages()?;
         }
@@ -107,7 +108,7 @@ impl Prepared {
         {
             say::note(false, &warning);
         }
-        let space = Space::find(&image, &options.environment, copy_code)?;
+        let space = Space::find(&image, &occupied, &options.environment, copy_code)?;
         let copied_code = copy_code.then(|| {
             let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
             let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);
@@ -123,13 +124,18 @@ impl Prepared {
 }
 
 /// Refuses operations that the restorer could not carry out.
-fn check_operations(image: &Image) -> Result<(), Refusal> {
-    let files = image.manifest.files.len();
-    let unsound = operations::first_unsound(image.operations(), &image.header, files);
-    if let Some(index) = unsound.or_else(|| advice::first_unsound(image.operations(), &image.manifest)) {
-        return Err(Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again")));
+/// What they occupy, if each makes sense.
+fn check_operations(image: &Image) -> Result<Vec<Range<u64>>, Refusal> {
+    let (operations, files) = (image.operations(), image.manifest.files.len());
+    let damaged = |index| Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again"));
+    if let Some(index) = operations::first_unsound(operations, &image.header, files) {
+        return Err(damaged(index));
     }
-    Ok(())
+    let occupied = operations::occupied(operations);
+    match advice::first_unsound(operations, &occupied, &image.manifest) {
+        Some(index) => Err(damaged(index)),
+        None => Ok(occupied),
+    }
 }
 
 fn open_times(path: &Path) -> Result<File, Refusal> {
@@ -144,7 +150,7 @@ fn open_times(path: &Path) -> Result<File, Refusal> {
 
 /// Everything that a restore asks, all answers, and the pages besides: for `check`.
 pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
-    let mut findings = vec![("operations".to_owned(), check_operations(image))];
+    let mut findings = vec![("operations".to_owned(), check_operations(image).map(drop))];
     for (name, question) in fit::QUESTIONS {
         findings.push((name.to_owned(), question(image)));
     }
@@ -158,7 +164,8 @@ pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
     if files_fit {
         findings.push(("mapped files".to_owned(), Ok(())));
     }
-    let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &[], copy)).map(|_| ());
+    let occupied = operations::occupied(image.operations());
+    let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &occupied, &[], copy)).map(|_| ());
     findings.push(("address range".to_owned(), space));
     findings.push(("pages".to_owned(), image.verify_pages().map_err(Refusal::from)));
     findings

@@ -1,14 +1,15 @@
 //! Decides where the restorer lives while everything is exchanged, and where the host's vdso goes.
 
 use super::environment::{self, Block};
+use super::hole;
 use super::refusal::Refusal;
 use super::scaffold::Layout;
 use super::vdso::HostVdso;
-use super::{hole, operations};
 use crate::host::maps;
 use crate::image::read::Image;
 use hotfork_abi::restore::{HostMapping, Patch};
 use std::ffi::OsString;
+use std::ops::Range;
 
 pub struct Space {
     pub environment: Block,
@@ -19,19 +20,23 @@ pub struct Space {
 }
 
 impl Space {
-    pub fn find(image: &Image, further: &[(OsString, OsString)], copy_code: bool) -> Result<Self, Refusal> {
+    pub fn find(
+        image: &Image,
+        occupied: &[Range<u64>],
+        further: &[(OsString, OsString)],
+        copy_code: bool,
+    ) -> Result<Self, Refusal> {
         let maps = maps::own()
             .map_err(|error| Refusal::resource(format!("/proc/self/maps cannot be read: {error}; mount /proc")))?;
         let host = HostVdso::find(&maps)?;
         let environment = environment::block(std::env::vars_os(), further);
-        let occupied = operations::occupied(image.operations());
         let entry = &image.manifest.entry;
         // Copied code takes three operations in place of one. Files: the image, the mapped ones, hsperfdata.
         let operation_count = image.operations().len() * if copy_code { 3 } else { 1 };
         let files = image.manifest.files.len() + 2;
         let auxv = entry.memory_map.auxv.len();
         let layout = Layout::new(environment.bytes.len(), host.span(), operation_count, files, auxv);
-        let hole = hole::choose(&occupied, &maps, layout.end)
+        let hole = hole::choose(occupied, &maps, layout.end)
             .ok_or_else(|| Refusal::unfit_host("no free address range is left beside the JVM's own; take it again"))?;
         let place = if host.sealed { host.start() } else { hole + layout.host };
         if host.sealed && occupied.iter().any(|range| range.start < place + host.span() && place < range.end) {
