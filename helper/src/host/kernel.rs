@@ -11,9 +11,10 @@ pub fn read_small(path: impl AsRef<Path>) -> io::Result<String> {
     // On the stack: a dozen such files are read at each restore, and memory of their own for each would be mapped, cleared and
     // unmapped.
     let mut room = [0; 4096];
-    let (mut file, mut filled) = (File::open(path)?, 0);
+    let (mut file, mut filled) = (File::open(&path)?, 0);
     loop {
         match file.read(&mut room[filled..])? {
+            0 if filled == room.len() => return Ok(read_with_room(path, 4 * room.len())?.trim_end().to_owned()),
             0 => break,
             count => filled += count,
         }
@@ -82,6 +83,16 @@ mod tests {
         assert_eq!(version("5.10"), Some((5, 10)));
         assert_eq!(version("linux"), None);
         assert!(version(&release()).is_some());
+    }
+
+    #[test]
+    fn what_is_not_small_is_read_whole() {
+        let directory = crate::scratch::Directory::new("small");
+        let path = directory.path().join("file");
+        for length in [0, 4095, 4096, 4097, 100_000] {
+            std::fs::write(&path, format!("{}\n", "x".repeat(length))).unwrap();
+            assert_eq!(read_small(&path).unwrap().len(), length);
+        }
     }
 
     #[test]
