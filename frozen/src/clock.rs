@@ -32,8 +32,6 @@ static COND_CLOCK: AtomicU64 = AtomicU64::new(0);
 /// What the host's clock is ahead of HotSpot's: seconds, and nanoseconds from 0 to 999,999,999.
 static AHEAD: [AtomicI64; 2] = [const { AtomicI64::new(0) }; 2];
 
-static NAP: AtomicU64 = AtomicU64::new(0);
-
 /// The slots whose `edited` are this instance's, and their number.
 static EDITED: AtomicPtr<ThreadSlot> = AtomicPtr::new(null_mut());
 static EDITED_COUNT: AtomicU64 = AtomicU64::new(0);
@@ -99,17 +97,11 @@ pub(crate) fn go_on(clock: &JvmClock, now: u64, nap: u64) {
     let ahead = now.wrapping_sub(clock.monotonic.wrapping_add(nap)) as i64;
     AHEAD[0].store(ahead.div_euclid(SECOND), SeqCst);
     AHEAD[1].store(ahead.rem_euclid(SECOND), SeqCst);
-    NAP.store(nap, SeqCst);
     if clock.last_deflation != 0 {
         // HotSpot deflates once in a minute: nobody has inflated a monitor during the nap.
         // SAFETY: an aligned word of libjvm's data, and no other thread to read it.
         unsafe { *(clock.last_deflation as *mut u64) += nap };
     }
-}
-
-/// By how much HotSpot's clock went on between the capture and this instance, in nanoseconds.
-pub(crate) fn napped() -> u64 {
-    NAP.load(SeqCst)
 }
 
 /// Before an instance edits deadlines: the slots of its threads, which stay mapped for ever.

@@ -237,9 +237,15 @@ fn keep_polling(frame: Frame) {
     let Some(poll) = frame.interrupted_poll() else { return };
     if poll.timeout < 0 {
         poll.call_again();
-    } else if u64::from(poll.timeout.unsigned_abs()) * 1_000_000 <= clock::napped() {
+    } else if u64::from(poll.timeout.unsigned_abs()) * 1_000_000 <= napped() {
         poll.time_out();
     }
+}
+
+/// By how many nanoseconds HotSpot's clock has gone on since the capture; 0 where it shows the host's time.
+fn napped() -> u64 {
+    // SAFETY: the template filled the record before it became an image.
+    if unsafe { (*RECORD.get()).jvm_clock.replaced } == 0 { 0 } else { arguments().nap }
 }
 
 /// # Safety
