@@ -4,13 +4,13 @@ use crate::cat::{Cat, Talk};
 use crate::tools::tool;
 use hotfork_tests::hotfork::{finish, inspected, snapshot_at_rest};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
+use hotfork_tests::process::LIMIT;
 use hotfork_tests::subject::How;
-use hotfork_tests::{Outcome, ensure, ensure_eq};
+use hotfork_tests::{During, Outcome, ensure, ensure_eq, proc, wait};
 use libtest_mimic::Trial;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "rest::compilers", 17, Extent::Rotated(3), compilers);
@@ -65,12 +65,21 @@ fn monitors(cell: &Cell) -> Outcome {
     ensure!(deflated(&original), "nothing was deflated: {}", original.process.err.text());
     let mut instance = Talk::start("instance", cat.restore())?;
     instance.is_restored("hello")?;
-    // The Monitor Deflation Thread looks every quarter of a second.
-    std::thread::sleep(Duration::from_millis(800));
-    instance.say("hello again")?;
+    let looked = looks_for_monitors(instance.process.pid())?;
+    wait::until(LIMIT, "an instance's Monitor Deflation Thread has looked", || {
+        looks_for_monitors(instance.process.pid()).is_ok_and(|now| now >= looked + 3)
+    })?;
     ensure!(!deflated(&instance), "an instance deflates: {}", instance.process.err.text());
     instance.exits(0)?;
     original.exits(0)
+}
+
+/// How often the Monitor Deflation Thread has gone to sleep: it looks, and deflates if it is time, in between.
+fn looks_for_monitors(pid: u32) -> Outcome<u64> {
+    let threads = proc::threads(pid)?;
+    let (tid, _) = threads.iter().find(|(_, name)| name.starts_with("Monitor Deflati")).ok_or("no such thread")?;
+    let switches = proc::status(*tid, "voluntary_ctxt_switches")?;
+    switches.parse().during(format_args!("voluntary_ctxt_switches {switches:?}"))
 }
 
 /// Compilers that come to rest are awaited; of those that do not, the image says so.

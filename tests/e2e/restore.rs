@@ -72,6 +72,8 @@ fn inspect_and_check(cell: &Cell) -> Outcome {
     for key in ["size", "digest", "mappings", "pages", "descriptors", "cwd"] {
         ensure!(!inspected[key].is_null(), "inspect --json has no {key}");
     }
+    let bytes = |key: &str| inspected[key].as_u64().unwrap_or(0);
+    ensure!(0 < bytes("size") && bytes("size") < bytes("file_length"), "an image without holes: {}", inspected["size"]);
     let text = run(["inspect".as_ref(), image.as_os_str()])?.succeeds()?.out;
     for word in ["jdk", "collector", "threads", "digest", "an argument"] {
         ensure!(text.contains(word), "inspect does not say {word}: {text}");

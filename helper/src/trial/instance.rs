@@ -26,8 +26,9 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 const TRIAL_AT_MOST: Duration = Duration::from_secs(60);
 
 const LOOKS_EVERY: Duration = Duration::from_millis(2);
-/// Longer than renewal, shorter than what the JVM's own threads leave to the application.
-const RESTS: Duration = Duration::from_millis(30);
+/// An instance rests when no thread has used any CPU time for so long.
+const RESTS: Duration = Duration::from_millis(10);
+const RESTS_WITHIN: Duration = Duration::from_millis(200);
 
 pub struct Instance {
     child: Child,
@@ -152,8 +153,21 @@ impl Instance {
             }
             std::thread::sleep(LOOKS_EVERY);
         }
-        std::thread::sleep(RESTS);
-        Ok(())
+        // An application that works on by itself never rests.
+        let end = Instant::now() + RESTS_WITHIN;
+        let mut before = self.cpu();
+        loop {
+            std::thread::sleep(RESTS);
+            let now = self.cpu();
+            if now == before || Instant::now() > end {
+                return Ok(());
+            }
+            before = now;
+        }
+    }
+
+    fn cpu(&self) -> u64 {
+        self.used().threads.iter().map(|(_, cpu)| cpu).sum()
     }
 
     /// What it has used so far, as far as /proc tells.
