@@ -10,7 +10,7 @@
 //!                    ◄──────────  Recorded
 //!   … forks; the template closes its descriptors; thaws, resumes …
 //!   Forked           ──────────►          helper talks to the template (see `template`), writes the image
-//!                    ◄──────────  Saved
+//!                    ◄──────────  Saved, or Kept: the image that is there is better
 //! ```
 //! At any time the helper may say `Refused` instead, and the agent `Abandoned`: then both let go,
 //! the application runs on, and no image is left.
@@ -26,6 +26,7 @@ pub const FORKED: u32 = 5;
 pub const SAVED: u32 = 6;
 pub const REFUSED: u32 = 7;
 pub const ABANDONED: u32 = 8;
+pub const KEPT: u32 = 9;
 
 /// The kernel's SCM_MAX_FD is 253.
 pub const DESCRIPTORS_PER_MESSAGE: usize = 250;
@@ -41,6 +42,10 @@ crate::plain_struct! {
         pub mode: u32,
         /// How long the JVM may stand still, in nanoseconds.
         pub max_stop: u64,
+        /// What the trial of the image that is there has cost (`Saved.cost`): another takes its place only if it costs less. 0: any.
+        pub better_than: u64,
+        /// How often an image with a poor trial will be taken again after this.
+        pub tries_left: u64,
         pub version: Text<32>,
         /// Absolute path of the image to write.
         pub image: Text<4096>,
@@ -87,7 +92,10 @@ crate::plain_struct! {
     /// Helper to agent: the image is in place.
     pub struct Saved {
         pub kind: u32,
-        pub spare: u32,
+        /// 1: its trial was poor.
+        pub poor: u32,
+        /// Nanoseconds that its trial's first requests took and compiled, 0 without one.
+        pub cost: u64,
         /// Size of the image file in bytes.
         pub image_size: u64,
         /// From `Forked` to the rename, in nanoseconds.
@@ -109,7 +117,7 @@ crate::plain_struct! {
 }
 
 crate::plain_struct! {
-    /// A message without contents: `READY`, `RECORDED`.
+    /// A message without contents: `READY`, `RECORDED`, `KEPT`.
     pub struct Signal {
         pub kind: u32,
         pub spare: u32,

@@ -1,6 +1,6 @@
 //! The agent's thread: waits for the moment, captures, tells the user, tries again.
 
-use crate::capture::{self, CaptureError, Occasion, Outcome};
+use crate::capture::{self, Again, CaptureError, Occasion, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
@@ -76,6 +76,8 @@ impl Job {
 
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
+/// How often an image is taken again because its trial was poor.
+const POOR_AGAIN: u32 = 2;
 
 /// A capture is promised (`when=after`, `warm`, `ready`) and has not been made.
 static PENDING: AtomicBool = AtomicBool::new(false);
@@ -121,13 +123,19 @@ pub fn run(jvm: &Jvm, job: &Job) {
 pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bool {
     let born = epoch();
     let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
+    let tries_left = if job.is_promised() { POOR_AGAIN } else { 0 };
+    let occasion = Occasion { again: Again { better_than: 0, tries_left }, ..occasion.clone() };
     for attempt in 1..=attempts {
         // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.
         if epoch() != born {
             return false;
         }
-        match attempt_once(jvm, job, occasion) {
-            Ok(()) => return true,
+        match attempt_once(jvm, job, &occasion) {
+            Ok(None) => return true,
+            Ok(Some(poor)) => {
+                take_again(jvm, job, &occasion, poor);
+                return true;
+            }
             Err(error) if job.options.control.is_some() => {
                 whoever_asked_is_told(job, &error);
                 return false;
@@ -140,6 +148,36 @@ pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bo
         }
     }
     false
+}
+
+/// An image whose trial was poor, which cost so much, is there. The JVM serves on, as before every capture, and so compiles what the
+/// trial's instance had to; then it is taken again, and stays where the new one is no better.
+///
+/// Not from the trial's instance: what that writes is thrown away, its ports are others, and its clients are gone.
+fn take_again(jvm: &Jvm, job: &Job, occasion: &Occasion, poor: u64) {
+    let (born, mut better_than) = (epoch(), poor);
+    for tries_left in (0..POOR_AGAIN).rev() {
+        let occasion = Occasion { again: Again { better_than, tries_left }, ..occasion.clone() };
+        match attempt_once(jvm, job, &occasion) {
+            Ok(Some(poor)) if epoch() == born => better_than = better_than.min(poor),
+            Ok(_) => return,
+            Err(error) => {
+                report::line(&format!("{error}; the JVM goes on, its image stays as it is"));
+                settle(job);
+                return;
+            }
+        }
+    }
+}
+
+/// No other image follows.
+fn settle(job: &Job) {
+    if !PENDING.load(SeqCst) {
+        load::end();
+    }
+    if job.options.exit {
+        capture::halt();
+    }
 }
 
 /// Whoever asked by a socket hears why there, unless the conversation there has told already.
@@ -168,7 +206,8 @@ impl Drop for Busy {
     }
 }
 
-fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), CaptureError> {
+/// What a poor trial cost, where the image is to be taken again.
+fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<Option<u64>, CaptureError> {
     let busy = Busy::begin()?;
     let mut occasion = occasion.clone();
     let rest = job.options.quiesce.then(|| Rest::begin(jvm));
@@ -178,32 +217,54 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<(), Capture
     }
     let outcome = capture::capture(jvm, &job.options, &occasion);
     drop(busy);
-    match outcome? {
-        Outcome::Instance => PENDING.store(false, SeqCst),
-        Outcome::Saved { image, size, stopped, saving, trial_failed } => {
+    let Again { better_than, tries_left } = occasion.again;
+    let poor = match outcome? {
+        Outcome::Instance => {
+            PENDING.store(false, SeqCst);
+            return Ok(None);
+        }
+        Outcome::Kept => {
+            tell(job, "the image that was taken again is no better: the one that is there stays");
+            Some(better_than)
+        }
+        Outcome::Saved { image, size, stopped, saving, trial_failed, poor } => {
             if job.is_promised() {
                 PENDING.store(false, SeqCst);
                 ready::forget();
             }
-            if !PENDING.load(SeqCst) {
-                load::end();
-            }
-            if !job.options.quiet && job.options.control.is_none() {
-                let trial = if trial_failed.is_empty() { "" } else { "; its trial failed: " };
-                report::line(&format!(
-                    "image {} ({}), the JVM stood still for {}, saving took {}{trial}{trial_failed}",
+            let trial = match poor {
+                _ if !trial_failed.is_empty() => format!("; its trial failed: {trial_failed}"),
+                None => String::new(),
+                Some(cost) => {
+                    let again = if tries_left > 0 { ", so it is taken again" } else { "" };
+                    format!("; its trial was poor: first request and compilers took {}{again}", milliseconds(cost))
+                }
+            };
+            tell(
+                job,
+                &format!(
+                    "image {} ({}), the JVM stood still for {}, saving took {}{trial}",
                     image.display(),
                     megabytes(size),
                     milliseconds(stopped),
                     milliseconds(saving)
-                ));
-            }
-            if job.options.exit {
-                capture::halt();
-            }
+                ),
+            );
+            poor
         }
+    };
+    let again = poor.filter(|_| tries_left > 0);
+    if again.is_none() {
+        settle(job);
     }
-    Ok(())
+    Ok(again)
+}
+
+/// Whoever asked by a socket is told there.
+fn tell(job: &Job, line: &str) {
+    if !job.options.quiet && job.options.control.is_none() {
+        report::line(line);
+    }
 }
 
 /// VMDeath: says so when an image was promised.

@@ -40,6 +40,8 @@ pub struct Saved {
     pub pages: Vec<PagesOfKind>,
     /// `Ok` with what was seen, `Err` with why it failed; null where nobody asked for one.
     pub trial: Option<Result<Trial, String>>,
+    /// The trial was poor, so that another image is being taken: it takes this one's place if it is better.
+    pub taken_again: bool,
 }
 
 impl Saved {
@@ -47,6 +49,11 @@ impl Saved {
     pub fn line(&self) -> String {
         let trial = match &self.trial {
             Some(Err(why)) => format!("; its trial failed: {why}"),
+            Some(Ok(trial)) if trial.poor => format!(
+                "; its trial was poor: the first request took {:.1} ms, compilers {:.1} ms",
+                trial.first_request_ns as f64 / 1e6,
+                trial.compiling_ns as f64 / 1e6
+            ),
             Some(Ok(_)) | None => String::new(),
         };
         format!(
@@ -65,20 +72,32 @@ impl Report {
         Self::Failed { hotfork_version: hotfork_abi::VERSION, image: image.to_path_buf(), exit_code, reason }
     }
 
-    /// Written whole or not at all, like the image.
     pub fn write(&self, image: &Path) -> io::Result<()> {
-        let path = beside(image, ".report.json");
-        let temporary = beside(image, &format!(".report.json.{}.tmp", std::process::id()));
-        let result = write_new(&temporary, self).and_then(|()| std::fs::rename(&temporary, &path));
-        if result.is_err() {
-            // The first error is the one to tell; there may be nothing to remove.
-            let _ = std::fs::remove_file(&temporary);
-        }
-        result
+        replace(image, self)
     }
 }
 
-fn write_new(path: &Path, report: &Report) -> io::Result<()> {
+/// Says in the report of an image that it stays: no better one could be taken.
+pub fn settle(image: &Path) -> io::Result<()> {
+    let text = std::fs::read(beside(image, ".report.json"))?;
+    let mut report: serde_json::Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
+    report["taken_again"] = false.into();
+    replace(image, &report)
+}
+
+/// Written whole or not at all, like the image.
+fn replace(image: &Path, report: &impl Serialize) -> io::Result<()> {
+    let path = beside(image, ".report.json");
+    let temporary = beside(image, &format!(".report.json.{}.tmp", std::process::id()));
+    let result = write_new(&temporary, report).and_then(|()| std::fs::rename(&temporary, &path));
+    if result.is_err() {
+        // The first error is the one to tell; there may be nothing to remove.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn write_new(path: &Path, report: &impl Serialize) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let text = serde_json::to_string_pretty(report).map_err(io::Error::other)?;
     file.write_all(text.as_bytes())?;
@@ -113,6 +132,7 @@ mod tests {
             descriptors: 12,
             pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2, dead: 0 }],
             trial: None,
+            taken_again: true,
         }
     }
 
@@ -136,6 +156,9 @@ mod tests {
         assert_eq!((read()["result"].as_str(), read()["exit_code"].as_i64()), (Some("failed"), Some(114)));
         Report::Saved(saved(&image)).write(&image).unwrap();
         assert_eq!((read()["result"].as_str(), read()["pages"][0]["zero"].as_u64()), (Some("saved"), Some(2)));
+        assert_eq!(read()["taken_again"].as_bool(), Some(true));
+        settle(&image).unwrap();
+        assert_eq!((read()["taken_again"].as_bool(), read()["pages"][0]["zero"].as_u64()), (Some(false), Some(2)));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

@@ -119,6 +119,8 @@ fn with_prefetch(set: &[MapOperation]) -> impl FnOnce(&mut Tiny) {
             pages_by_first_answer: 1,
             faults: 1,
             threads: Vec::new(),
+            compiling_ns: 0,
+            poor: false,
         };
         tiny.manifest.trial = Some(Ok(trial));
     }

@@ -21,6 +21,8 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "trial::it_is_asked_and_leaves_nothing", 17, Extent::Rotated(1), it_is_asked_and_leaves_nothing),
         once(world, "trial::of_a_load", of_a_load),
         once(world, "trial::one_other_address", one_other_address),
+        once(world, "trial::a_poor_one_is_taken_again", a_poor_one_is_taken_again),
+        once(world, "trial::a_poor_one_stays_where_others_are_no_better", a_poor_one_stays),
         once(world, "trial::not_found", not_found),
         once(world, "trial::another_port", another_port),
         once(world, "trial::it_ends_with_a_killed_helper", it_ends_with_a_killed_helper),
@@ -138,7 +140,7 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     }
     let perf_files_before = perf_files();
     let finished = web.tried(&talk, &[&web.url("/"), &web.url("/?two")])?;
-    ensure!(!finished.err.contains("trial"), "a line about a trial that did not fail: {}", finished.err);
+    ensure!(!finished.err.contains("trial failed"), "a line about a trial that did not fail: {}", finished.err);
     let trial = web.trial()?;
     for what in ["pages_before", "pages_by_first_answer", "first_request_ns", "later_request_ns", "faults"] {
         ensure!(trial["Ok"][what].as_u64().unwrap_or(0) > 0, "{what} in the trial {trial}");
@@ -167,6 +169,65 @@ fn of_a_load(cell: &Cell) -> Outcome {
     let trial = web.trial()?;
     ensure!(trial["Ok"]["pages_before"].as_u64().unwrap_or(0) > 0, "the trial {trial}");
     talk.exits(0)
+}
+
+/// A service whose instances compile, unless it was told to be calm; its image is settled.
+fn compiling(web: &Web, calm: bool) -> Outcome<(Talk, Value)> {
+    let url = web.url("/compile");
+    let options = ["run", "--max-stop", "2s", "--when", "after=6s", "--load", &url, "--image"];
+    let mut command = command(options);
+    // With one compiler the code for an answer is compiled within the six seconds, and does not change any more.
+    let mut words = web.java();
+    words.insert(1, "-XX:TieredStopAtLevel=1".into());
+    command.arg(web.image()).arg("--").args(words).current_dir(&*web.scratch);
+    let mut talk = Talk::start("original", command)?;
+    talk.process.says("READY log")?;
+    talk.say(&format!("open {}", web.port.number))?;
+    if calm {
+        talk.say(&format!("calm when {}", web.image().display()))?;
+    }
+    let line = talk.hotfork_tells("its trial was poor: first request and compilers took ")?;
+    ensure!(line.ends_with(", so it is taken again"), "what follows: {line}");
+    let report = || -> Outcome<Value> {
+        let report = std::fs::read(web.scratch.join("image.report.json")).during("read the report")?;
+        serde_json::from_slice(&report).during("the report")
+    };
+    wait::until(LIMIT, "no other image follows", || report().is_ok_and(|report| report["taken_again"] == false))
+        .map_err(|why| talk.process.tell(&why))?;
+    no_unfinished(&web.image())?;
+    ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
+    let report = report()?;
+    ensure_eq!(report["trial"], web.trial()?, "the report's trial");
+    Ok((talk, report))
+}
+
+/// The second image is of a JVM whose instances compile nothing.
+fn a_poor_one_is_taken_again(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let (mut talk, report) = compiling(&web, true)?;
+    ensure_eq!(report["trial"]["Ok"]["poor"], false, "whether the last trial was poor; {report}");
+    let said = talk.process.err.text();
+    ensure!(said.lines().last().is_some_and(|line| line.contains("saving took")), "{said}");
+    talk.exits(0)
+}
+
+/// Three times at most, and then the best is there.
+fn a_poor_one_stays(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let (mut talk, report) = compiling(&web, false)?;
+    ensure_eq!(report["trial"]["Ok"]["poor"], true, "whether the last trial was poor; {report}");
+    ensure!(report["trial"]["Ok"]["compiling_ns"].as_u64().unwrap_or(0) > 5_000_000, "{report}");
+    let said = talk.process.err.text();
+    let tried = said.lines().filter(|line| {
+        line.contains("its trial was poor") || line.ends_with("is no better: the one that is there stays")
+    });
+    ensure_eq!(tried.count(), 3, "images; {said}");
+    talk.exits(0)?;
+    let mut restore = command(["restore"]);
+    restore.arg(web.image()).current_dir(&*web.scratch);
+    let mut instance = Talk::start("instance", restore)?;
+    instance.say("hello")?;
+    instance.exits(0)
 }
 
 /// It is asked where it listens, and there only.

@@ -1,11 +1,14 @@
 import com.sun.net.httpserver.HttpServer;
 import java.io.BufferedReader;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -13,16 +16,21 @@ import java.util.concurrent.locks.LockSupport;
 /**
  * A service for tests of the training load. GET / is answered by the number of requests so far, other paths by 404. On
  * stdin it takes what Cat takes, and "open PORT" or "open PORT ADDRESS": only then it listens there. Its argument, if any,
- * names a log: a line for each request is appended. GET /hang is never answered.
+ * names a log: a line for each request is appended. GET /hang is never answered. GET /compile does something new once in
+ * whoever is not the process that it began in, unless that one was told "calm when FILE" and has seen the file.
  */
 public final class Web {
     private static final AtomicLong ASKED = new AtomicLong();
+    private static final Path SELF = Path.of("/proc/self/stat");
     private static FileOutputStream log;
+    private static String begun;
+    private static volatile boolean calm;
 
     private Web() {
     }
 
     public static void main(String[] args) throws Exception {
+        begun = pid();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("HOOK ran")));
         log = args.length == 0 ? null : new FileOutputStream(args[0], true);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
@@ -35,7 +43,38 @@ public final class Web {
                 String[] words = line.split(" ");
                 open(Integer.parseInt(words[1]), InetAddress.getByName(words.length > 2 ? words[2] : null));
             }
+            if (line.startsWith("calm when ")) {
+                Path file = Path.of(line.substring("calm when ".length()));
+                new Thread(() -> calmWhen(file)).start();
+            }
             System.out.println("heard " + line);
+        }
+    }
+
+    private static void calmWhen(Path file) {
+        while (!Files.exists(file)) {
+            LockSupport.parkNanos(5_000_000);
+        }
+        calm = true;
+    }
+
+    /** Not ProcessHandle's, which JDK 25 compiles into the code. */
+    private static String pid() throws IOException {
+        return Files.readString(SELF).split(" ")[0];
+    }
+
+    /** New code for a quarter of a second. */
+    private static void compile() throws IOException {
+        if (calm || begun.equals(pid())) {
+            return;
+        }
+        calm = true;
+        long end = System.nanoTime() + 250_000_000;
+        for (int i = 0; System.nanoTime() < end; i++) {
+            String text = String.format("%d %x %s %.3f", i, i * 31, Integer.toString(i, 7), i / 7.0);
+            if (!text.replaceAll("[0-9]+", "n").startsWith("n ")) {
+                throw new AssertionError(text);
+            }
         }
     }
 
@@ -52,7 +91,10 @@ public final class Web {
                     LockSupport.park();
                 }
             }
-            boolean found = exchange.getRequestURI().getPath().equals("/");
+            if (exchange.getRequestURI().getPath().equals("/compile")) {
+                compile();
+            }
+            boolean found = exchange.getRequestURI().getPath().matches("/(compile)?");
             byte[] body = (found ? "" + ASKED.incrementAndGet() : "not here").getBytes(StandardCharsets.US_ASCII);
             exchange.sendResponseHeaders(found ? 200 : 404, body.length);
             // Not exchange.close(), which ends the connection too.

@@ -15,11 +15,21 @@ pub struct Occasion {
     pub rest: String,
     /// What the detector saw, all zero where nobody asked it.
     pub evidence: Evidence,
+    pub again: Again,
+}
+
+/// About an image that takes the place of one whose trial was poor.
+#[derive(Clone, Copy, Default)]
+pub struct Again {
+    /// What that trial cost, 0 where there is no such image.
+    pub better_than: u64,
+    /// How often a poor one will be taken again after this.
+    pub tries_left: u32,
 }
 
 impl Occasion {
     pub fn new(words: impl Into<String>) -> Self {
-        Self { words: words.into(), rest: String::new(), evidence: Evidence::zeroed() }
+        Self { words: words.into(), rest: String::new(), evidence: Evidence::zeroed(), again: Again::default() }
     }
 }
 
@@ -63,6 +73,8 @@ pub fn begin(options: &Options, occasion: &Occasion, own_descriptors: &[i32]) ->
         pid: std::process::id() as i32,
         mode: options.mode,
         max_stop: options.max_stop.as_nanos() as u64,
+        better_than: occasion.again.better_than,
+        tries_left: occasion.again.tries_left.into(),
         version: Text::new(VERSION),
         image: path_text(&image)?,
         agent: path_text(&library)?,

@@ -18,7 +18,7 @@ pub mod signal;
 mod spawn;
 mod suspension;
 
-pub use begin::{Occasion, helper_path};
+pub use begin::{Again, Occasion, helper_path};
 pub use error::CaptureError;
 pub use session::{limit_sending, meet, tell};
 pub use spawn::{Adopted, Helper, start_helper};
@@ -48,7 +48,11 @@ pub enum Outcome {
         saving: u64,
         /// Why its trial failed; empty if it did not.
         trial_failed: String,
+        /// What its trial cost, where that was poor.
+        poor: Option<u64>,
     },
+    /// The new image is no better than that which is there, and stays.
+    Kept,
     /// This is a restored instance, renewed and running.
     Instance,
 }

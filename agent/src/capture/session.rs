@@ -7,7 +7,7 @@
 use super::spawn::{Adopted, Helper, start_helper};
 use super::{CaptureError, Outcome, begin};
 use crate::options::Options;
-use hotfork_abi::capture::{ABANDONED, FORKED, Forked, READY, REFUSED, Refused, SAVED, Saved};
+use hotfork_abi::capture::{ABANDONED, FORKED, Forked, KEPT, READY, REFUSED, Refused, SAVED, Saved};
 use hotfork_abi::{Plain, Text};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg, setsockopt, socket,
@@ -100,8 +100,10 @@ impl Session {
             (SAVED, Some(saved)) => {
                 let (size, saving) = (saved.image_size, saved.saving);
                 let trial_failed = saved.trial_failed.as_str().to_owned();
-                Ok(Outcome::Saved { image: self.image.clone(), size, stopped, saving, trial_failed })
+                let poor = (saved.poor != 0).then_some(saved.cost);
+                Ok(Outcome::Saved { image: self.image.clone(), size, stopped, saving, trial_failed, poor })
             }
+            (KEPT, _) => Ok(Outcome::Kept),
             _ => Err(refusal(&bytes[..length], "saving")),
         }
     }

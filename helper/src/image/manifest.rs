@@ -45,9 +45,25 @@ pub struct Trial {
     pub faults: u64,
     /// CPU time by then, in nanoseconds.
     pub threads: Vec<(String, u64)>,
+    /// CPU time of the compilers by the end of all requests, in nanoseconds.
+    pub compiling_ns: u64,
+    /// Every instance would compile that much anew.
+    pub poor: bool,
 }
 
+/// A warm JVM's compilers use nothing in a trial, or a method's worth; what is beyond that steals an instance's first requests.
+const COMPILING_AT_MOST: u64 = 5_000_000;
+
 impl Trial {
+    pub fn is_poor(compiling_ns: u64) -> bool {
+        compiling_ns > COMPILING_AT_MOST
+    }
+
+    /// By which two images of one JVM are compared.
+    pub fn cost(&self) -> u64 {
+        self.first_request_ns + self.compiling_ns
+    }
+
     /// In words.
     pub fn line(&self) -> String {
         let milliseconds = |ns: u64| ns as f64 / 1e6;
@@ -55,13 +71,15 @@ impl Trial {
             self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
         format!(
             "first request {:.1} ms, later ones {:.1} ms; {} pages written before it and brought in ahead, {} by it and \
-             brought in soon after; {} faults; CPU: {}",
+             brought in soon after; {} faults; CPU: {}; compilers by the last request {:.1} ms{}",
             milliseconds(self.first_request_ns),
             milliseconds(self.later_request_ns),
             self.pages_before,
             self.pages_by_first_answer,
             self.faults,
-            busiest.join(", ")
+            busiest.join(", "),
+            milliseconds(self.compiling_ns),
+            if self.poor { ": poor" } else { "" }
         )
     }
 }

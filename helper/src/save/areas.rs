@@ -77,8 +77,13 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     fn is_restored(&self, mapping: &Mapping) -> bool {
-        !mapping.shared && self.restored_from == Some((mapping.inode, mapping.name.as_slice()))
+        is_restored(mapping, self.restored_from)
     }
+}
+
+/// Whether this is memory of the image with that inode and name.
+pub fn is_restored(mapping: &Mapping, image: Option<(u64, &[u8])>) -> bool {
+    !mapping.shared && image == Some((mapping.inode, mapping.name.as_slice()))
 }
 
 /// Left out: the restoring host has its own of these.

@@ -1,22 +1,23 @@
 //! The helper's side of one capture (`hotfork_abi::capture`). Each step takes what the one before has made.
 
-use super::image::{Facts, save};
+use super::image::{Facts, Made, save};
 use super::packets::{Packet, PacketError, Packets};
 use super::preflight::{self, Limits};
 use super::template::Template;
-use super::{Options, write_report};
+use super::{Options, settle_report, write_report};
 use crate::descriptors::{Recorded, Recorder};
 use crate::exit::{ExitCode, Failure};
 use crate::identity::class_path;
 use crate::identity::command::Command;
+use crate::image::manifest::Trial;
 use crate::image::temporary::{DEFAULT_MODE, Temporary};
 use crate::proc::maps::{self, Mapping};
 use crate::proc::{Process, status};
 use crate::report::{self, Report};
 use crate::trial;
 use hotfork_abi::capture::{
-    ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, READY, RECORDED, REFUSED, Refused, SAVED, Saved,
-    Signal,
+    ABANDONED, BEGIN, Begin, DESCRIPTORS, Descriptors, FORKED, Forked, KEPT, READY, RECORDED, REFUSED, Refused, SAVED,
+    Saved, Signal,
 };
 use hotfork_abi::{ABI_VERSION, Plain, Text, VERSION};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -32,8 +33,10 @@ const NEXT: Duration = Duration::from_secs(120);
 
 pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure> {
     let mut image = options.image.clone();
+    let (mut is_again, mut tries_left) = (false, 0);
     let result = (|| {
         let greeted = greet(agent)?;
+        (is_again, tries_left) = (greeted.begin.better_than != 0, greeted.begin.tries_left);
         let path = image.get_or_insert_with(|| PathBuf::from(greeted.begin.image.as_str())).clone();
         let prepared = prepare(greeted, &path)?;
         let ready = ready(agent, prepared)?;
@@ -42,26 +45,37 @@ pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure>
     })();
     let (told, failure) = match result {
         Ok(saved) => {
-            write_report(&saved.image, &Report::Saved(saved.clone()));
+            write_report(&saved.image, &Report::Saved((*saved).clone()));
             let trial_failed = saved.trial.as_ref().and_then(|trial| trial.as_ref().err()).map_or("", String::as_str);
+            let tried = saved.trial.as_ref().and_then(|trial| trial.as_ref().ok());
             let message = Saved {
                 kind: SAVED,
-                spare: 0,
+                poor: tried.is_some_and(|trial| trial.poor).into(),
+                cost: tried.map_or(0, Trial::cost),
                 image_size: saved.size,
                 saving: saved.saving_ns,
                 trial_failed: Text::new(trial_failed),
             };
             // The image is in place; at worst its JVM does not hear so.
             unheard(agent.send(&message, &[]));
-            return Ok(saved);
+            return Ok(*saved);
+        }
+        Err(Ended::NotBetter(failure)) => {
+            if let Some(image) = image.filter(|_| tries_left == 0) {
+                settle_report(&image);
+            }
+            unheard(agent.send(&Signal { kind: KEPT, spare: 0 }, &[]));
+            return Err(failure);
         }
         Err(Ended::Refused(failure)) => (false, failure),
         // The agent gave up first, and knows why.
         Err(Ended::Abandoned(failure)) => (true, failure),
     };
-    // Before the greeting nobody has said which image: there is no place for a report.
-    if let Some(image) = image {
-        write_report(&image, &Report::failed(&image, &failure));
+    match image {
+        Some(image) if is_again => settle_report(&image),
+        Some(image) => write_report(&image, &Report::failed(&image, &failure)),
+        // Before the greeting nobody has said which image: there is no place for a report.
+        None => {}
     }
     if !told {
         let reason = Text::new(&failure.message);
@@ -79,6 +93,7 @@ fn unheard(sent: Result<(), PacketError>) {
 enum Ended {
     Refused(Failure),
     Abandoned(Failure),
+    NotBetter(Failure),
 }
 
 impl From<Failure> for Ended {
@@ -235,7 +250,7 @@ fn record(agent: &Packets, ready: Ready) -> Result<Frozen, Ended> {
 }
 
 /// The JVM runs again: everything from here on is unhurried.
-fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -> Result<report::Saved, Ended> {
+fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -> Result<Box<report::Saved>, Ended> {
     let Frozen { prepared, control, recorded } = frozen;
     let forked: Forked = agent.decode(&next(agent, NEXT)?, FORKED)?;
     let start = Instant::now();
@@ -253,9 +268,16 @@ fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -
         stop_began: forked.stop_began,
         stopped: forked.stopped,
     };
-    let mut saved = save(template, facts, recorded, prepared.temporary, progress)?;
-    saved.saving_ns = start.elapsed().as_nanos() as u64;
-    Ok(saved)
+    match save(template, facts, recorded, prepared.temporary, progress)? {
+        Made::Saved(mut saved) => {
+            saved.saving_ns = start.elapsed().as_nanos() as u64;
+            Ok(saved)
+        }
+        Made::NotBetter(why) => {
+            let why = format!("the new image was not kept: {why}");
+            Err(Ended::NotBetter(Failure::new(ExitCode::CaptureFailed, why)))
+        }
+    }
 }
 
 /// The next message, unless the agent gives up.

@@ -1,7 +1,8 @@
 //! From a template to an image file.
 
 use super::areas::{self, Context};
-use super::captured::{self, Captured};
+use super::arenas;
+use super::captured::Captured;
 use super::entry;
 use super::kinds::{Counts, Kinds};
 use super::operations::{self, Plan};
@@ -49,6 +50,13 @@ pub struct Facts<'a> {
 /// Batches between two words about progress.
 const PROGRESS_EVERY: usize = 8;
 
+/// What has come of a template.
+pub enum Made {
+    Saved(Box<Saved>),
+    /// The image that is there stays; why.
+    NotBetter(String),
+}
+
 /// Writes the image and ends the template as early as possible: until then the JVM pays for pages that it changes.
 pub fn save(
     template: Template,
@@ -56,7 +64,7 @@ pub fn save(
     mut recorded: Recorded,
     temporary: Temporary,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Saved, Failure> {
+) -> Result<Made, Failure> {
     let image = temporary.image().to_path_buf();
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(ExitCode::SaveFailed, format!("cannot save image {}: {why}; the JVM goes on", image.display()))
@@ -105,8 +113,12 @@ pub fn save(
             trial
         }));
     }
+    if let Some(why) = not_better(facts.begin.better_than, &manifest) {
+        return Ok(Made::NotBetter(why));
+    }
+    let poor = matches!(&manifest.trial, Some(Ok(trial)) if trial.poor);
     let Finished { size, file_length } = pages.finish(temporary, &operations, &manifest)?;
-    Ok(Saved {
+    Ok(Made::Saved(Box::new(Saved {
         hotfork_version: hotfork_abi::VERSION,
         image,
         size,
@@ -121,7 +133,19 @@ pub fn save(
         descriptors: manifest.descriptors.numbers.len(),
         pages: manifest.pages,
         trial: manifest.trial,
-    })
+        taken_again: poor && facts.begin.tries_left > 0,
+    })))
+}
+
+/// Why an image is not to take the place of one whose trial has cost so much, 0 if there is none.
+fn not_better(cost: u64, manifest: &Manifest) -> Option<String> {
+    match &manifest.trial {
+        _ if cost == 0 => None,
+        Some(Ok(trial)) if trial.cost() < cost => None,
+        Some(Ok(trial)) => Some(format!("its trial was no better: {}", trial.line())),
+        Some(Err(why)) => Some(format!("its trial failed: {why}")),
+        None => Some("it had no trial".into()),
+    }
 }
 
 /// A line each.
@@ -135,10 +159,12 @@ fn plan(
     mappings: &[DetailedMapping],
     facts: &Facts,
 ) -> Result<(Plan, Counts), PagesError> {
-    let anonymous =
-        mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.is_anonymous() && mapping.name.is_empty());
+    let restored_from = restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str()));
+    let anonymous = mappings.iter().map(|one| &one.mapping).filter(|mapping| {
+        (mapping.is_anonymous() && mapping.name.is_empty()) || areas::is_restored(mapping, restored_from)
+    });
     let anonymous: Vec<_> = anonymous.map(Mapping::range).collect();
-    let arenas = captured::arenas(&anonymous, template)?;
+    let arenas = arenas::find(&anonymous, template)?;
     let java_home = captured.record.java_home.as_str();
     let canonical = files::below(&facts.root, Path::new(java_home)).canonicalize();
     // In a container the canonical path begins with the root as it is called here.
@@ -157,11 +183,12 @@ fn plan(
             agent: Path::new(facts.begin.agent.as_str()),
             temporary: facts.temporary_directories,
             arenas: &arenas,
-            restored_from: restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str())),
+            restored_from,
         },
     );
     let mut dead = captured.dead_heap(template)?;
     dead.extend(captured.dead_stacks(template, mappings)?);
+    dead.extend(captured.dead_malloc(&arenas, template)?);
     dead.sort_unstable_by_key(|range| range.start);
     let mut selection = Selection {
         template,

@@ -3,6 +3,7 @@
 //! ```text
 //!  conversation  with the agent: what is refused, descriptors, the fork   (packets, preflight)
 //!  captured      what the template says about itself                      (template)
+//!  arenas        where glibc's malloc has its heaps, and what of them nobody has asked for
 //!  areas         what becomes of each mapping
 //!  dead_heap     free Java heap, which nobody misses
 //!  dead_stacks   what lies below stack pointers, which nobody misses either
@@ -12,6 +13,7 @@
 //! ```
 
 pub mod areas;
+mod arenas;
 mod captured;
 mod conversation;
 mod dead_heap;
@@ -44,6 +46,13 @@ pub struct Options<'a> {
 /// Serves one capture from the agent's greeting to the image in its place.
 pub fn serve(agent: &Packets, options: Options) -> Result<Saved, Failure> {
     conversation::hold(agent, options)
+}
+
+/// The image that was there stays, and its report.
+fn settle_report(image: &Path) {
+    if let Err(error) = crate::report::settle(image) {
+        log::warn!("cannot write the report of {}: {error}", image.display());
+    }
 }
 
 /// Comes before the last word to the agent: with `--exit` that word ends the JVM, and perhaps the whole container.

@@ -55,6 +55,17 @@ pub struct Used {
     pub threads: Vec<(String, u64)>,
 }
 
+/// As HotSpot calls them, in the fifteen bytes that Linux keeps.
+const COMPILERS: [&str; 2] = ["C1 CompilerThre", "C2 CompilerThre"];
+
+impl Used {
+    /// CPU time of HotSpot's compilers, in nanoseconds.
+    pub fn compiling(&self) -> u64 {
+        let compilers = self.threads.iter().filter(|(name, _)| COMPILERS.contains(&name.as_str()));
+        compilers.map(|(_, cpu)| cpu).sum()
+    }
+}
+
 impl Instance {
     pub fn start(image: &Path, manifest: &Manifest) -> Result<Self, String> {
         let old: BTreeSet<u16> = manifest.descriptors.descriptions.iter().filter_map(|one| port(&one.kind)).collect();

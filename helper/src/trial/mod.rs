@@ -68,6 +68,7 @@ fn ask(
     let by_first_answer = pages::without(&look()?, &before);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
+    let compiling_ns = instance.used().compiling();
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,
@@ -75,6 +76,8 @@ fn ask(
         pages_by_first_answer: pages::count(&by_first_answer),
         faults: used.faults,
         threads: used.threads,
+        compiling_ns,
+        poor: Trial::is_poor(compiling_ns),
     };
     let mut populate = pages::populate(&before, OP_ADVISE);
     populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));

@@ -75,6 +75,8 @@ impl Jvm {
             pid: std::process::id() as i32,
             mode: 0o640,
             max_stop: if self.fault == "max-stop" { 0 } else { 200_000_000 },
+            better_than: 0,
+            tries_left: 0,
             version: Text::new(if self.fault == "version" { "0.0.0" } else { VERSION }),
             image: Text::new(self.directory.join("app.image").to_str().unwrap()),
             agent: Text::new(std::env::current_exe().unwrap().to_str().unwrap()),
