@@ -25,6 +25,9 @@ pub struct Saved {
     /// How long application threads stood still, as the agent saw it.
     pub stopped_ns: u64,
     pub saving_ns: u64,
+    /// A better image may follow.
+    #[serde(default)]
+    pub taken_again: bool,
 }
 
 impl Saved {

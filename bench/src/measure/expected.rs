@@ -19,14 +19,14 @@ impl Expected {
         name.into()
     }
 
-    /// None: not yet.
+    /// None: not yet, or a better one may follow.
     pub fn saved(&self) -> Outcome<Option<Saved>> {
         let path = self.report();
         match std::fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).during(format!("read {}", path.display())),
             Ok(text) => match serde_json::from_str(&text) {
-                Ok(saved) => Ok(Some(saved)),
+                Ok(saved) => Ok(Some(saved).filter(|saved: &Saved| !saved.taken_again)),
                 Err(error) => {
                     Err(Failure(format!("the capture has failed, says {} ({error}): {text}", path.display())))
                 }
