@@ -7,7 +7,7 @@ use crate::report::{self, megabytes, milliseconds};
 use crate::rest::Rest;
 use crate::warm::{self, Wait};
 use crate::{load, ready, resnapshot};
-use hotfork_abi::warm::WARM;
+use hotfork_abi::warm::{NOT_PROVEN_WARM, WARM};
 use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -123,7 +123,8 @@ pub fn run(jvm: &Jvm, job: &Job) {
 pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bool {
     let born = epoch();
     let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
-    let tries_left = if job.is_promised() { POOR_AGAIN } else { 0 };
+    // One that is not warm at its deadline is what it is.
+    let tries_left = if job.is_promised() && occasion.evidence.verdict != NOT_PROVEN_WARM { POOR_AGAIN } else { 0 };
     let occasion = Occasion { again: Again { better_than: 0, tries_left }, ..occasion.clone() };
     for attempt in 1..=attempts {
         // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.

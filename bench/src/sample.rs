@@ -103,6 +103,11 @@ impl Sample {
         std::iter::once(self.url(port)).chain(others).collect()
     }
 
+    /// A request that is not the measured one.
+    pub fn other(&self) -> &'static str {
+        self.reads.iter().copied().find(|&path| path != self.measured).unwrap_or(self.measured)
+    }
+
     pub fn load_changes_after(&self) -> Duration {
         self.at_first.map_or(Duration::ZERO, |(first, _)| first)
     }

@@ -52,12 +52,13 @@ pub fn fork(frozen: Frozen, record: CaptureRecord, request: &Request<'_>) -> Res
         frozen.thaw();
         return Err(ForkError::Clone(Errno(0)));
     };
+    instance::expect(alive);
     template::prepare(record, request.control, request.shared.as_ptr() as u64);
     // SAFETY: slot 0 is the capturer's; the template's stack is static and used by the child alone.
     let result = unsafe { hotfork_fork(own, template::stack_top(), template::template_main) };
     if result == INSTANCE {
         instance::rejoin(own);
-        instance::first_release(alive);
+        instance::first_release();
         frozen.unblock();
         return Ok(World::Instance);
     }

@@ -24,6 +24,8 @@ static FIRST: AtomicU32 = AtomicU32::new(0);
 static SECOND: AtomicU32 = AtomicU32::new(0);
 /// Threads of this instance that exist and stand in their handlers.
 static REVIVED: AtomicU32 = AtomicU32::new(0);
+/// How many there will be.
+static EXPECTED: AtomicU32 = AtomicU32::new(0);
 /// Which instance this is: a captured instance restores as the next one.
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// CLOCK_MONOTONIC when this instance began.
@@ -203,8 +205,10 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
             keep_polling(frame);
         }
     }
-    REVIVED.fetch_add(1, SeqCst);
-    futex_wake_all(&REVIVED, false);
+    // Each wake costs whoever waits a turn of a processor, and a virtual machine an interrupt: the last one does it.
+    if REVIVED.fetch_add(1, SeqCst) + 1 == EXPECTED.load(SeqCst) {
+        futex_wake_all(&REVIVED, false);
+    }
 }
 
 /// A timed wait keeps what it had left. Otherwise all deadlines of an old image have passed, and every waiting
@@ -299,11 +303,16 @@ fn wait_until(word: &AtomicU32, value: u32, nanoseconds: u64) {
     }
 }
 
+/// Before the fork: so many threads are parked.
+pub(crate) fn expect(count: u32) {
+    EXPECTED.store(count, SeqCst);
+}
+
 /// The capturing thread, revived: waits for all others, then lets those of the JVM go.
-pub(crate) fn first_release(count: u32) {
+pub(crate) fn first_release() {
     loop {
         let seen = REVIVED.load(SeqCst);
-        if seen >= count {
+        if seen >= EXPECTED.load(SeqCst) {
             break;
         }
         futex_wait(&REVIVED, seen, u64::MAX / 2, false);

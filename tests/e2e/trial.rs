@@ -23,6 +23,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "trial::one_other_address", one_other_address),
         once(world, "trial::a_poor_one_is_taken_again", a_poor_one_is_taken_again),
         once(world, "trial::a_poor_one_stays_where_others_are_no_better", a_poor_one_stays),
+        once(world, "trial::a_poor_one_at_the_deadline_is_what_it_is", a_poor_one_at_the_deadline),
         once(world, "trial::not_found", not_found),
         once(world, "trial::another_port", another_port),
         once(world, "trial::it_ends_with_a_killed_helper", it_ends_with_a_killed_helper),
@@ -228,6 +229,24 @@ fn a_poor_one_stays(cell: &Cell) -> Outcome {
     let mut instance = Talk::start("instance", restore)?;
     instance.say("hello")?;
     instance.exits(0)
+}
+
+/// Nobody expects a JVM that is not warm to be warm in its instances.
+fn a_poor_one_at_the_deadline(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let url = web.url("/compile");
+    let options = ["run", "--max-stop", "2s", "--deadline", "4s", "--trial", &url, "--image"];
+    let mut command = command(options);
+    command.arg(web.image()).arg("--").args(web.java()).current_dir(&*web.scratch);
+    let mut talk = Talk::start("original", command)?;
+    talk.process.says("READY log")?;
+    talk.say(&format!("open {}", web.port.number))?;
+    let line = talk.hotfork_tells("its trial was poor: first request and compilers took ")?;
+    ensure!(!line.contains("again"), "what follows: {line}");
+    let report = std::fs::read(web.scratch.join("image.report.json")).during("read the report")?;
+    let report: Value = serde_json::from_slice(&report).during("the report")?;
+    ensure_eq!(report["taken_again"], false, "whether another image follows; {report}");
+    talk.exits(0)
 }
 
 /// It is asked where it listens, and there only.

@@ -9,7 +9,7 @@ use crate::measure::gap::Gaps;
 use crate::measure::idle::{IdleAgent, Pair};
 use crate::measure::live::LiveObjects;
 use crate::report::Report;
-use crate::statistics::{Summary, ratio, summary};
+use crate::statistics::{Ratio, Summary, ratio, summary};
 use crate::table::milliseconds;
 use serde::Serialize;
 
@@ -50,6 +50,15 @@ fn verdict(reached: bool) -> Verdict {
     if reached { Verdict::Reached } else { Verdict::Missed }
 }
 
+/// Whether the whole interval is at most that.
+fn within(ratio: Ratio, limit: f64) -> Verdict {
+    match (ratio.high <= limit, ratio.low > limit) {
+        (true, _) => Verdict::Reached,
+        (_, true) => Verdict::Missed,
+        _ => Verdict::Open,
+    }
+}
+
 pub fn of(report: &Report) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
     for figure in [
@@ -61,6 +70,7 @@ pub fn of(report: &Report) -> Vec<Figure> {
         starting::private_memory,
         starting::image_size,
         starting::exec_to_running,
+        starting::other_first,
     ] {
         figures.extend(report.startups.iter().filter_map(figure));
     }
@@ -135,11 +145,7 @@ fn idle_agent(idle: &IdleAgent, what: &str, pairs: &[Pair]) -> Option<Figure> {
             percent(ratio.high)
         ),
         goal: format!("at most {:+.0} %", percent(IDLE_RATIO)),
-        verdict: match (ratio.high <= IDLE_RATIO, ratio.low > IDLE_RATIO) {
-            (true, _) => Verdict::Reached,
-            (_, true) => Verdict::Missed,
-            _ => Verdict::Open,
-        },
+        verdict: within(ratio, IDLE_RATIO),
     })
 }
 

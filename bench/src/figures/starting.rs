@@ -1,12 +1,14 @@
 //! Of each setting: its first response, its requests, its memory and its image.
 
-use super::{Figure, RUNNING_NS, over, verdict};
+use super::{Figure, RUNNING_NS, over, verdict, within};
 use crate::measure::startup::Startup;
-use crate::statistics::{Summary, summary};
+use crate::statistics::{Summary, ratio, summary};
 use crate::table::{megabytes, milliseconds};
 
 const LATER_REQUESTS_RATIO: f64 = 1.3;
 const COMPILES_PART: f64 = 0.05;
+/// "Not slower", as far as pairs can tell.
+const PREFETCH_RATIO: f64 = 1.05;
 const IMAGE_BEYOND_PARTS: u64 = 40 << 20;
 
 fn figure(startup: &Startup, what: impl Into<String>, measured: String, goal: String, reached: bool) -> Figure {
@@ -104,6 +106,17 @@ pub fn image_size(startup: &Startup) -> Option<Figure> {
         format!("at most those + {} MB", IMAGE_BEYOND_PARTS >> 20),
         startup.saved.size <= goal,
     ))
+}
+
+/// Brought in ahead for one kind of request, in the way of another's.
+pub fn other_first(startup: &Startup) -> Option<Figure> {
+    let pairs: Vec<(f64, f64)> =
+        startup.other_first.iter().map(|pair| (pair.with_prefetch as f64, pair.without as f64)).collect();
+    let ratio = ratio(&pairs)?;
+    let what = format!("another first request with prefetch against without, {} pairs", pairs.len());
+    let measured = format!("{:.2} x (95 % interval {:.2} to {:.2})", ratio.mean, ratio.low, ratio.high);
+    let goal = format!("at most {PREFETCH_RATIO} x");
+    Some(Figure { verdict: within(ratio, PREFETCH_RATIO), ..figure(startup, what, measured, goal, false) })
 }
 
 pub fn exec_to_running(startup: &Startup) -> Option<Figure> {

@@ -9,6 +9,7 @@ pub mod idle;
 pub mod image;
 pub mod live;
 pub mod parts;
+pub mod prefetch;
 pub mod program;
 pub mod startup;
 pub mod steady;

@@ -4,6 +4,7 @@ use super::aot::AotCache;
 use super::criu::{self, Dump};
 use super::image::{self, Image};
 use super::parts::Parts;
+use super::prefetch::{self, OtherFirst};
 use super::steady::{self, Steady};
 use crate::bench::Bench;
 use crate::failure::{During, Outcome};
@@ -34,6 +35,8 @@ pub struct Startup {
     pub rounds: Vec<Round>,
     /// Private memory of each of several instances side by side, after the first request of all.
     pub side_by_side: Vec<u64>,
+    /// A first request of another kind than the trial's.
+    pub other_first: Vec<OtherFirst>,
 }
 
 /// Nanoseconds.
@@ -82,6 +85,7 @@ pub fn measure(bench: &mut Bench, setting: &Setting, aot: Option<&AotCache>) -> 
     }
     let Ways { image, dump, .. } = ways;
     let side_by_side = side_by_side(bench, setting, &image)?;
+    let other_first = prefetch::measure(bench, setting, &image)?;
     bench.progress.clear();
     std::fs::remove_file(&image.path).during(format!("remove {}", image.path.display()))?;
     dump.map_or(Ok(()), Dump::remove)?;
@@ -96,6 +100,7 @@ pub fn measure(bench: &mut Bench, setting: &Setting, aot: Option<&AotCache>) -> 
         parts: image.parts,
         rounds,
         side_by_side,
+        other_first,
     })
 }
 

@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do, and gaps are holes
 /// of the file.
 pub const GAP: u64 = 64 * PAGE;
+/// ... and so long in memory of native code, of which malloc leaves many small pieces. (An instance writes to the free Java heap before
+/// all else, and a page that is a hole costs it more than one that is nowhere.)
+const NATIVE_GAP: u64 = 1024 * PAGE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PagesError {
@@ -57,9 +60,11 @@ impl Selection<'_> {
             Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
             Source::Anonymous => {
                 let pages = self.of_anonymous(&area)?;
-                gaps = gaps_between(&pages);
-                let mut runs = join(&pages);
-                if self.kinds.is_native(&area) {
+                let native = self.kinds.is_native(&area);
+                let gap = if native { NATIVE_GAP } else { GAP };
+                gaps = gaps_between(&pages, gap);
+                let mut runs = join(&pages, gap);
+                if native {
                     to_the_edges(&area, &mut runs, &mut gaps);
                 }
                 runs
@@ -71,7 +76,7 @@ impl Selection<'_> {
                         pages.push(page)
                     }
                 })?;
-                let runs = join(&pages);
+                let runs = join(&pages, GAP);
                 for run in &runs {
                     make_readable(&area, run, template)?;
                 }
@@ -100,7 +105,7 @@ impl Selection<'_> {
             }
         })?;
         let mut zero = Vec::new();
-        for run in join(&pages) {
+        for run in join(&pages, GAP) {
             make_readable(area, &run, template)?;
             template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
         }
@@ -131,11 +136,11 @@ fn make_readable(area: &Area, run: &Range<u64>, template: &Template) -> Result<(
 }
 
 /// Pages in ascending order as runs.
-fn join(pages: &[u64]) -> Vec<Range<u64>> {
+fn join(pages: &[u64], gap: u64) -> Vec<Range<u64>> {
     let mut runs: Vec<Range<u64>> = Vec::new();
     for &page in pages {
         match runs.last_mut() {
-            Some(run) if page <= run.end + GAP => run.end = page + PAGE,
+            Some(run) if page <= run.end + gap => run.end = page + PAGE,
             _ => runs.push(page..page + PAGE),
         }
     }
@@ -143,10 +148,10 @@ fn join(pages: &[u64]) -> Vec<Range<u64>> {
 }
 
 /// What `join` adds to the pages.
-fn gaps_between(pages: &[u64]) -> Vec<Range<u64>> {
+fn gaps_between(pages: &[u64], longest: u64) -> Vec<Range<u64>> {
     let ends = pages.iter().map(|page| page + PAGE);
     let between = ends.zip(pages.iter().skip(1)).map(|(end, &next)| end..next);
-    between.filter(|gap| !gap.is_empty() && gap.end - gap.start <= GAP).collect()
+    between.filter(|gap| !gap.is_empty() && gap.end - gap.start <= longest).collect()
 }
 
 /// A short rest of an area that is mapped from the image costs a mapping of its own as well. (Not of the Java heap and of stacks,
@@ -155,11 +160,11 @@ fn to_the_edges(area: &Area, runs: &mut [Range<u64>], gaps: &mut Vec<Range<u64>>
     if !area.mapped_from_image || area.stack {
         return;
     }
-    if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= GAP) {
+    if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= NATIVE_GAP) {
         gaps.insert(0, area.start..first.start);
         first.start = area.start;
     }
-    if let Some(last) = runs.last_mut().filter(|run| run.end < area.end && area.end - run.end <= GAP) {
+    if let Some(last) = runs.last_mut().filter(|run| run.end < area.end && area.end - run.end <= NATIVE_GAP) {
         gaps.push(last.end..area.end);
         last.end = area.end;
     }
@@ -179,13 +184,13 @@ mod tests {
 
     #[test]
     fn runs_are_joined_over_short_gaps() {
-        assert_eq!(join(&[]), []);
-        assert_eq!(join(&[0x1000, 0x2000]), [0x1000..0x3000]);
+        assert_eq!(join(&[], GAP), []);
+        assert_eq!(join(&[0x1000, 0x2000], GAP), [0x1000..0x3000]);
         let near = 0x1000 + PAGE + GAP;
-        assert_eq!(join(&[0x1000, near]), [0x1000..near + PAGE]);
-        assert_eq!(gaps_between(&[0x1000, near]), [0x2000..near]);
-        assert_eq!(gaps_between(&[0x1000, 0x2000, near + 2 * PAGE]), []);
-        assert_eq!(join(&[0x1000, near + PAGE]), [0x1000..0x2000, near + PAGE..near + 2 * PAGE]);
+        assert_eq!(join(&[0x1000, near], GAP), [0x1000..near + PAGE]);
+        assert_eq!(gaps_between(&[0x1000, near], GAP), [0x2000..near]);
+        assert_eq!(gaps_between(&[0x1000, 0x2000, near + 2 * PAGE], GAP), []);
+        assert_eq!(join(&[0x1000, near + PAGE], GAP), [0x1000..0x2000, near + PAGE..near + 2 * PAGE]);
     }
 
     #[test]
@@ -203,14 +208,14 @@ mod tests {
             performance: false,
             restored: Vec::new(),
         };
-        let far = 0x10_0000 + 8 * GAP;
+        let far = 0x10_0000 + 8 * NATIVE_GAP;
         let mut gaps = vec![0x10_3000..0x10_4000];
         let mut runs = vec![0x10_1000..0x10_5000, far..far + PAGE];
         to_the_edges(&area(far + 3 * PAGE), &mut runs, &mut gaps);
         assert_eq!(runs, [0x10_0000..0x10_5000, far..far + 3 * PAGE]);
         assert_eq!(gaps, [0x10_0000..0x10_1000, 0x10_3000..0x10_4000, far + PAGE..far + 3 * PAGE]);
         let (mut runs, mut gaps) = (vec![far..far + PAGE], Vec::new());
-        to_the_edges(&area(far + 2 * GAP), &mut runs, &mut gaps);
+        to_the_edges(&area(far + 2 * NATIVE_GAP), &mut runs, &mut gaps);
         assert_eq!((runs, gaps), (vec![far..far + PAGE], Vec::new()));
     }
 }

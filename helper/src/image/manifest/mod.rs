@@ -1,8 +1,15 @@
 //! What an image says about itself besides its pages: what a restore compares with the host,
 //! what it rebuilds, and what `inspect` shows.
 
+mod descriptors;
+mod evidence;
+mod trial;
+
+pub use descriptors::{CarriedContent, Description, Descriptors, EpollEntry, Kind, Number, Pipe, SocketOptions};
+pub use evidence::Evidence;
+pub use trial::Trial;
+
 use hotfork_abi::clock::Clocks;
-use hotfork_abi::warm;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -28,60 +35,6 @@ pub struct Manifest {
     pub max_heap: u64,
     /// How a first instance did, where a trial was asked for; else why there was none.
     pub trial: Option<Result<Trial, String>>,
-}
-
-/// What a trial's instance showed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Trial {
-    /// From the first byte sent to the last one received.
-    pub first_request_ns: u64,
-    /// The median of what followed.
-    pub later_request_ns: u64,
-    /// Pages written before anything was asked for: a restore brings them in ahead.
-    pub pages_before: u64,
-    /// Pages written by the first answer besides: they are brought in when an instance has run for a while.
-    pub pages_by_first_answer: u64,
-    /// Page faults by then.
-    pub faults: u64,
-    /// CPU time by then, in nanoseconds.
-    pub threads: Vec<(String, u64)>,
-    /// CPU time of the compilers by the end of all requests, in nanoseconds.
-    pub compiling_ns: u64,
-    /// Every instance would compile that much anew.
-    pub poor: bool,
-}
-
-/// A warm JVM's compilers use nothing in a trial, or a method's worth; what is beyond that steals an instance's first requests.
-const COMPILING_AT_MOST: u64 = 5_000_000;
-
-impl Trial {
-    pub fn is_poor(compiling_ns: u64) -> bool {
-        compiling_ns > COMPILING_AT_MOST
-    }
-
-    /// By which two images of one JVM are compared.
-    pub fn cost(&self) -> u64 {
-        self.first_request_ns + self.compiling_ns
-    }
-
-    /// In words.
-    pub fn line(&self) -> String {
-        let milliseconds = |ns: u64| ns as f64 / 1e6;
-        let busiest: Vec<String> =
-            self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
-        format!(
-            "first request {:.1} ms, later ones {:.1} ms; {} pages written before it and brought in ahead, {} by it and \
-             brought in soon after; {} faults; CPU: {}; compilers by the last request {:.1} ms{}",
-            milliseconds(self.first_request_ns),
-            milliseconds(self.later_request_ns),
-            self.pages_before,
-            self.pages_by_first_answer,
-            self.faults,
-            busiest.join(", "),
-            milliseconds(self.compiling_ns),
-            if self.poor { ": poor" } else { "" }
-        )
-    }
 }
 
 /// What makes two java commands the same command.
@@ -144,73 +97,6 @@ pub struct Taken {
     pub rest: String,
     /// What the warm-up detector saw, where it was asked.
     pub evidence: Option<Evidence>,
-}
-
-/// The work that a verdict stands on (`hotfork_abi::warm::Evidence`).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Else the deadline came first.
-    pub warm: bool,
-    /// CLOCK_MONOTONIC when it was judged, 0 in what `watch` shows.
-    pub judged_ns: u64,
-    pub age_ns: u64,
-    pub application_cpu_ns: u64,
-    pub window_ns: u64,
-    pub window_application_cpu_ns: u64,
-    pub window_jit_cpu_ns: u64,
-    /// The longest queue in the window; null where libjvm has no symbol table.
-    pub compile_queue: Option<u32>,
-    pub classes: u64,
-    pub new_classes: u64,
-    /// Methods compiled for good.
-    pub hot_methods: u32,
-    pub new_hot_methods: u32,
-    /// Samples in code that is compiled for good, and in other Java code.
-    pub hot_samples: u32,
-    pub cold_samples: u32,
-}
-
-impl Evidence {
-    pub fn read(seen: &warm::Evidence) -> Option<Self> {
-        (seen.verdict != warm::NOT_JUDGED).then(|| Self {
-            warm: seen.verdict == warm::WARM,
-            judged_ns: seen.judged,
-            age_ns: seen.age,
-            application_cpu_ns: seen.app_cpu_total,
-            window_ns: seen.window,
-            window_application_cpu_ns: seen.app_cpu,
-            window_jit_cpu_ns: seen.jit_cpu,
-            compile_queue: Some(seen.queue).filter(|&queue| queue != warm::QUEUE_UNKNOWN),
-            classes: seen.classes,
-            new_classes: seen.new_classes,
-            hot_methods: seen.hot_methods,
-            new_hot_methods: seen.new_hot_methods,
-            hot_samples: seen.hot,
-            cold_samples: seen.cold,
-        })
-    }
-
-    /// In words.
-    pub fn line(&self) -> String {
-        let seconds = |ns: u64| ns as f64 / 1e9;
-        let queue = self.compile_queue.map_or("unknown".into(), |queue| queue.to_string());
-        format!(
-            "{} after {:.1} s and {:.1} s of work: in the last {:.1} s ({:.1} s of work) {} of {} samples in cold code, \
-             compile queue {queue}, JIT {:.2} s, {} of {} compiled methods new, {} of {} classes new",
-            if self.warm { "warm" } else { "not proven warm" },
-            seconds(self.age_ns),
-            seconds(self.application_cpu_ns),
-            seconds(self.window_ns),
-            seconds(self.window_application_cpu_ns),
-            self.cold_samples,
-            self.hot_samples + self.cold_samples,
-            seconds(self.window_jit_cpu_ns),
-            self.new_hot_methods,
-            self.hot_methods,
-            self.new_classes,
-            self.classes,
-        )
-    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -300,152 +186,4 @@ pub struct MemoryMapFields {
     pub env_start: u64,
     pub env_end: u64,
     pub auxv: Vec<u8>,
-}
-
-/// The descriptor table of the captured JVM: numbers, and the open file descriptions they share.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Descriptors {
-    pub numbers: Vec<Number>,
-    pub descriptions: Vec<Description>,
-    pub pipes: Vec<Pipe>,
-    /// Contents of carried files; several descriptions of one file share one.
-    pub contents: Vec<CarriedContent>,
-}
-
-impl Descriptors {
-    /// What an instance appends to files goes to /dev/null: other ways of writing to a file are not carried.
-    pub fn discard_writes(&mut self) {
-        for description in &mut self.descriptions {
-            if matches!(description.kind, Kind::Regular { .. }) && description.flags & libc::O_APPEND != 0 {
-                description.kind = Kind::Device { path: "/dev/null".into() };
-            }
-        }
-    }
-}
-
-/// Where in the image file the contents of a carried file lie.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CarriedContent {
-    pub offset: u64,
-    pub length: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Number {
-    pub fd: i32,
-    /// Index into `Descriptors::descriptions`.
-    pub description: u32,
-    pub close_on_exec: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
-    /// Access mode and status flags of open(2), as fcntl F_GETFL gives them.
-    pub flags: i32,
-    pub kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// Descriptor 0, 1 or 2, or a number that shares its description with `number`: the restorer's own
-    /// takes its place.
-    Standard {
-        number: i32,
-    },
-    Regular {
-        path: PathBuf,
-        offset: u64,
-        size: u64,
-        mtime: i64,
-    },
-    /// Deleted, or below the temporary directory: its contents are in the image's pages section
-    /// (`content` is an index into `Descriptors::contents`).
-    Carried {
-        path: PathBuf,
-        offset: u64,
-        content: u32,
-    },
-    Directory {
-        path: PathBuf,
-        offset: u64,
-    },
-    Device {
-        path: PathBuf,
-    },
-    PipeEnd {
-        pipe: u32,
-        write: bool,
-    },
-    EventFd {
-        count: u64,
-        semaphore: bool,
-    },
-    TimerFd {
-        clock: i32,
-        ticks: u64,
-        settime_flags: i32,
-        value: (i64, i64),
-        interval: (i64, i64),
-    },
-    Epoll {
-        entries: Vec<EpollEntry>,
-    },
-    TcpListener {
-        address: String,
-        v6only: bool,
-        options: SocketOptions,
-        backlog: i32,
-    },
-    UnixListener {
-        address: Vec<u8>,
-        socket_type: i32,
-        backlog: i32,
-    },
-    /// A connected socket: comes back as a fresh socket that is shut down both ways.
-    DeadSocket {
-        family: i32,
-        socket_type: i32,
-        protocol: i32,
-        options: SocketOptions,
-    },
-    /// One end of a Unix stream pair whose other end is gone.
-    DeadPair {
-        socket_type: i32,
-    },
-    /// A TCP socket that is neither connected nor listening.
-    FreshSocket {
-        family: i32,
-        socket_type: i32,
-        protocol: i32,
-        bound: Option<String>,
-        v6only: bool,
-        options: SocketOptions,
-    },
-    /// HotSpot's attach listener: an unbound Unix socket makes it end and start anew under the new pid.
-    AttachListener,
-    /// HotSpot's hsperfdata file, held open for its lock by newer JDKs.
-    PerfData,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpollEntry {
-    pub fd: i32,
-    pub events: u32,
-    pub data: u64,
-}
-
-/// Socket options as (level, name, value) of getsockopt(2), 4-byte values (8 for SO_LINGER).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SocketOptions {
-    pub values: Vec<(i32, i32, Vec<u8>)>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pipe {
-    pub capacity: i32,
-    /// Bytes that were written and not yet read.
-    pub contents: Vec<u8>,
-    /// The captured JVM held a read end; likewise the write end. A missing one stays closed.
-    pub has_reader: bool,
-    pub has_writer: bool,
 }
