@@ -1,5 +1,6 @@
 //! The compilers finish what the application has asked of them. What they have not finished, every instance would compile
-//! again, in its first requests and in memory of its own.
+//! again, in its first requests and in memory of its own. The same goes for the JVM's own work in the background: the sweeper of JDK 17
+//! writes to each compiled method (25 MB of a Spring service's code became each instance's own), concurrent marking to its bitmaps.
 
 use crate::hotspot::compilers::Compilers;
 use crate::warm::Threads;
@@ -22,6 +23,18 @@ pub fn are_idle_in_time() -> bool {
             threads.look().inspect_err(|error| log::warn!("/proc/self/task: {error}; compilers are not awaited"));
         let waiting = queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
         (used.map_or(Duration::ZERO, |used| Duration::from_nanos(used.jit)), waiting)
+    })
+}
+
+/// The application's garbage may give a collector work for ever.
+const BACKGROUND_AT_MOST: Duration = Duration::from_secs(2);
+
+/// Waits until the JVM's own threads (sweeper, collector) are idle; false if they were not in time.
+pub fn background_is_idle_in_time() -> bool {
+    let mut threads = Threads::default();
+    settle(BACKGROUND_AT_MOST, WINDOW, || {
+        let used = threads.look().map_or(Duration::ZERO, |used| Duration::from_nanos(used.jvm));
+        (used, 0)
     })
 }
 

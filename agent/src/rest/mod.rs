@@ -85,6 +85,10 @@ impl Rest {
         {
             self.say(format!("young collection in {took:.1?}"));
         }
+        // Also what that collection has begun.
+        if !compilers::background_is_idle_in_time() {
+            self.say("the JVM's own threads still at work");
+        }
         self.done.join(", ")
     }
 }

@@ -23,7 +23,7 @@ const LEAST_SPRING: Duration = Duration::from_secs(50);
 const AFTERWARDS: f64 = 0.5;
 /// ... and so long after the image is there.
 const AT_REST: Duration = Duration::from_secs(12);
-const NO_VERDICT: Duration = Duration::from_secs(120);
+const NO_VERDICT: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(200);
 /// What is idle is watched for a minute.
 const IDLE_FOR: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ pub struct Run {
     pub jdk: String,
     pub load_began: u64,
     pub windows: Vec<Window>,
-    /// None: not within two minutes.
+    /// None: not within four minutes.
     pub verdict: Option<u64>,
     /// None: latency was never steady.
     pub steady: Option<u64>,
