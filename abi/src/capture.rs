@@ -108,7 +108,7 @@ crate::plain_struct! {
 crate::plain_struct! {
     /// Either way: it ends here, and why.
     pub struct Refused {
-        /// `REFUSED` or `ABANDONED`.
+        /// `REFUSED`, `ABANDONED`, or `KEPT`.
         pub kind: u32,
         /// The exit code that belongs to it (CONTRACT: 111 to 116).
         pub exit_code: i32,
@@ -117,7 +117,7 @@ crate::plain_struct! {
 }
 
 crate::plain_struct! {
-    /// A message without contents: `READY`, `RECORDED`, `KEPT`.
+    /// A message without contents: `READY`, `RECORDED`.
     pub struct Signal {
         pub kind: u32,
         pub spare: u32,

@@ -158,10 +158,14 @@ pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bo
 fn take_again(jvm: &Jvm, job: &Job, occasion: &Occasion, poor: u64) {
     let (born, mut better_than) = (epoch(), poor);
     for tries_left in (0..POOR_AGAIN).rev() {
+        // As in `attempt`: an instance was promised nothing.
+        if epoch() != born {
+            return;
+        }
         let occasion = Occasion { again: Again { better_than, tries_left }, ..occasion.clone() };
         match attempt_once(jvm, job, &occasion) {
-            Ok(Some(poor)) if epoch() == born => better_than = better_than.min(poor),
-            Ok(_) => return,
+            Ok(Some(poor)) => better_than = poor,
+            Ok(None) => return,
             Err(error) => {
                 report::line(&format!("{error}; the JVM goes on, its image stays as it is"));
                 settle(job);
@@ -224,8 +228,8 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<Option<u64>
             PENDING.store(false, SeqCst);
             return Ok(None);
         }
-        Outcome::Kept => {
-            tell(job, "the image that was taken again is no better: the one that is there stays");
+        Outcome::Kept { why } => {
+            tell(job, &format!("the image was taken again and is no better ({why}): the one that is there stays"));
             Some(better_than)
         }
         Outcome::Saved { image, size, stopped, saving, trial_failed, poor } => {

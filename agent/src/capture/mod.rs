@@ -51,8 +51,8 @@ pub enum Outcome {
         /// What its trial cost, where that was poor.
         poor: Option<u64>,
     },
-    /// The new image is no better than that which is there, and stays.
-    Kept,
+    /// The new image is no better than that which is there, which stays.
+    Kept { why: String },
     /// This is a restored instance, renewed and running.
     Instance,
 }

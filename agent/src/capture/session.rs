@@ -96,6 +96,9 @@ impl Session {
         send(&self.socket, forked.as_bytes(), "saving")?;
         let mut bytes = [0; size_of::<Refused>()];
         let (length, _) = receive(&self.socket, &mut bytes, HELPER_SAVES, "saving")?;
+        if let (KEPT, Some(kept)) = (kind(&bytes), Refused::read(&bytes[..length])) {
+            return Ok(Outcome::Kept { why: kept.reason.as_str().to_owned() });
+        }
         match (kind(&bytes), Saved::read(&bytes[..length])) {
             (SAVED, Some(saved)) => {
                 let (size, saving) = (saved.image_size, saved.saving);
@@ -103,7 +106,6 @@ impl Session {
                 let poor = (saved.poor != 0).then_some(saved.cost);
                 Ok(Outcome::Saved { image: self.image.clone(), size, stopped, saving, trial_failed, poor })
             }
-            (KEPT, _) => Ok(Outcome::Kept),
             _ => Err(refusal(&bytes[..length], "saving")),
         }
     }

@@ -64,7 +64,8 @@ pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure>
             if let Some(image) = image.filter(|_| tries_left == 0) {
                 settle_report(&image);
             }
-            unheard(agent.send(&Signal { kind: KEPT, spare: 0 }, &[]));
+            let reason = Text::new(&failure.message);
+            unheard(agent.send(&Refused { kind: KEPT, exit_code: failure.code as i32, reason }, &[]));
             return Err(failure);
         }
         Err(Ended::Refused(failure)) => (false, failure),
@@ -273,10 +274,7 @@ fn finish(agent: &Packets, frozen: Frozen, progress: &mut dyn FnMut(u64, u64)) -
             saved.saving_ns = start.elapsed().as_nanos() as u64;
             Ok(saved)
         }
-        Made::NotBetter(why) => {
-            let why = format!("the new image was not kept: {why}");
-            Err(Ended::NotBetter(Failure::new(ExitCode::CaptureFailed, why)))
-        }
+        Made::NotBetter(why) => Err(Ended::NotBetter(Failure::new(ExitCode::CaptureFailed, why))),
     }
 }
 

@@ -142,7 +142,7 @@ fn not_better(cost: u64, manifest: &Manifest) -> Option<String> {
     match &manifest.trial {
         _ if cost == 0 => None,
         Some(Ok(trial)) if trial.cost() < cost => None,
-        Some(Ok(trial)) => Some(format!("its trial was no better: {}", trial.line())),
+        Some(Ok(trial)) => Some(format!("first request and compilers took {:.1} ms", trial.cost() as f64 / 1e6)),
         Some(Err(why)) => Some(format!("its trial failed: {why}")),
         None => Some("it had no trial".into()),
     }

@@ -60,7 +60,8 @@ impl Selection<'_> {
             Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
             Source::Anonymous => {
                 let pages = self.of_anonymous(&area)?;
-                let native = self.kinds.is_native(&area);
+                // What is copied is copied with its gaps.
+                let native = area.mapped_from_image && self.kinds.is_native(&area);
                 let gap = if native { NATIVE_GAP } else { GAP };
                 gaps = gaps_between(&pages, gap);
                 let mut runs = join(&pages, gap);
@@ -157,7 +158,7 @@ fn gaps_between(pages: &[u64], longest: u64) -> Vec<Range<u64>> {
 /// A short rest of an area that is mapped from the image costs a mapping of its own as well. (Not of the Java heap and of stacks,
 /// which are written there next.)
 fn to_the_edges(area: &Area, runs: &mut [Range<u64>], gaps: &mut Vec<Range<u64>>) {
-    if !area.mapped_from_image || area.stack {
+    if area.stack {
         return;
     }
     if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= NATIVE_GAP) {

@@ -55,13 +55,10 @@ pub struct Used {
     pub threads: Vec<(String, u64)>,
 }
 
-/// As HotSpot calls them, in the fifteen bytes that Linux keeps.
-const COMPILERS: [&str; 2] = ["C1 CompilerThre", "C2 CompilerThre"];
-
 impl Used {
     /// CPU time of HotSpot's compilers, in nanoseconds.
     pub fn compiling(&self) -> u64 {
-        let compilers = self.threads.iter().filter(|(name, _)| COMPILERS.contains(&name.as_str()));
+        let compilers = self.threads.iter().filter(|(name, _)| name.contains("CompilerThre"));
         compilers.map(|(_, cpu)| cpu).sum()
     }
 }
