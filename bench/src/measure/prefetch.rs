@@ -1,13 +1,12 @@
 //! What is brought in ahead was written for the measured request: a first request of another kind must not pay for it.
 
 use super::image::Image;
+use super::startup;
 use crate::bench::Bench;
-use crate::failure::{During, Outcome};
+use crate::failure::Outcome;
 use crate::first_response::FirstResponse;
 use crate::page_cache;
-use crate::process::Process;
 use crate::service::Setting;
-use crate::times::Times;
 use serde::Serialize;
 
 /// Nanoseconds from exec to the first answer.
@@ -35,17 +34,10 @@ pub fn measure(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Vec<O
 
 fn answered(bench: &Bench, setting: &Setting, image: &Image, prefetch: bool) -> Outcome<u64> {
     page_cache::read([image.path.as_path(), &bench.product.hotfork, &bench.product.agent])?;
-    let times = bench.work.join("times.json");
-    let start = || {
-        let mut command = bench.product.restore(&image.path, &times, None);
-        if !prefetch {
-            command.arg("--no-prefetch");
-        }
-        Process::spawn(&format!("restore of {}", setting.name()), &mut command, &bench.work.join("restore.log"))
-    };
+    let options: &[&str] = if prefetch { &[] } else { &["--no-prefetch"] };
+    let start = || startup::start_with(bench, setting, image, None, options);
     let (mut process, first) = FirstResponse::of(start, image.port, setting.sample.other(), 0)?;
-    Times::of(&mut process, &times)?;
+    startup::times(bench, &mut process)?;
     process.kill()?;
-    std::fs::remove_file(&times).during(format!("remove {}", times.display()))?;
     Ok(first.since_exec)
 }

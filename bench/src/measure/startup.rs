@@ -147,13 +147,25 @@ fn round(bench: &Bench, setting: &Setting, ways: &Ways) -> Outcome<Round> {
 }
 
 fn start_instance(bench: &Bench, setting: &Setting, image: &Image, port: Option<u16>) -> Outcome<Process> {
+    start_with(bench, setting, image, port, &[])
+}
+
+/// With further options of `hotfork restore`.
+pub fn start_with(
+    bench: &Bench,
+    setting: &Setting,
+    image: &Image,
+    port: Option<u16>,
+    options: &[&str],
+) -> Outcome<Process> {
     let times = bench.work.join("times.json");
     let mut command = bench.product.restore(&image.path, &times, port.map(|port| (image.port, port)));
+    command.args(options);
     Process::spawn(&format!("restore of {}", setting.name()), &mut command, &bench.work.join("restore.log"))
 }
 
 /// Those of the one instance that has been started since the last call; its threads run when this returns.
-fn times(bench: &Bench, process: &mut Process) -> Outcome<Times> {
+pub fn times(bench: &Bench, process: &mut Process) -> Outcome<Times> {
     let path = bench.work.join("times.json");
     let times = Times::of(process, &path)?;
     std::fs::remove_file(&path).during(format!("remove {}", path.display()))?;

@@ -4,6 +4,7 @@
 //! The end of an arena's last heap is its top chunk, which nobody has asked for yet. `malloc_trim` gives back free chunks and the
 //! top of the main arena, but not these tops (glibc 2.31 to 2.41): after the JIT's work they can be tens of megabytes.
 
+use super::dead_heap::words;
 use super::template::{Template, TemplateError};
 use hotfork_abi::PAGE;
 use std::ops::Range;
@@ -93,10 +94,6 @@ pub fn unused<E>(
     });
     let pages = tops.map(|((chunk, end), _)| (chunk + CHUNK_HEADER).next_multiple_of(PAGE)..*end);
     Ok(pages.filter(|range| !range.is_empty()).collect())
-}
-
-fn words(bytes: &[u8]) -> Vec<u64> {
-    crate::proc::auxv::words(bytes).collect()
 }
 
 #[cfg(test)]

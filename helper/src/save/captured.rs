@@ -66,13 +66,8 @@ impl Captured {
     /// Pages of free Java heap.
     pub fn dead_heap(&self, template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
         let Some(heap) = self.heap() else { return Ok(Vec::new()) };
-        match dead_heap::find(&self.record.heap, &heap, |addresses, length| template.gather(addresses, length)) {
-            Err(error) if error.errno() == Some(libc::EFAULT) => {
-                log::warn!("the bounds of the heap cannot be read ({error}): free heap is not left out");
-                Ok(Vec::new())
-            }
-            found => found,
-        }
+        let gather = |addresses: &[u64], length| template.gather(addresses, length);
+        or_nothing("the bounds of the heap", dead_heap::find(&self.record.heap, &heap, gather))
     }
 
     /// Pages below the stack pointers.
@@ -82,24 +77,23 @@ impl Captured {
         mappings: &[DetailedMapping],
     ) -> Result<Vec<Range<u64>>, TemplateError> {
         let gather = |addresses: &[u64], length| template.gather(addresses, length);
-        match dead_stacks::find(&self.slots, self.record.stack_block, mappings, gather) {
-            Err(error) if error.errno() == Some(libc::EFAULT) => {
-                log::warn!("the bounds of stacks cannot be read ({error}): dead stack is not left out");
-                Ok(Vec::new())
-            }
-            found => found,
-        }
+        or_nothing("the bounds of stacks", dead_stacks::find(&self.slots, self.record.stack_block, mappings, gather))
     }
 
     /// Pages of the arenas that malloc has not given to anybody.
     pub fn dead_malloc(&self, heaps: &[Range<u64>], template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
-        match arenas::unused(heaps, |addresses, length| template.gather(addresses, length)) {
-            Err(error) if error.errno() == Some(libc::EFAULT) => {
-                log::warn!("malloc's arenas cannot be read ({error}): what is unused there is not left out");
-                Ok(Vec::new())
-            }
-            found => found,
+        or_nothing("malloc's arenas", arenas::unused(heaps, |addresses, length| template.gather(addresses, length)))
+    }
+}
+
+/// Where memory is not as expected, nothing is left out for it.
+fn or_nothing(what: &str, found: Result<Vec<Range<u64>>, TemplateError>) -> Result<Vec<Range<u64>>, TemplateError> {
+    match found {
+        Err(error) if error.errno() == Some(libc::EFAULT) => {
+            log::warn!("{what} cannot be read ({error}): nothing is left out there");
+            Ok(Vec::new())
         }
+        found => found,
     }
 }
 

@@ -49,7 +49,7 @@ fn owners<E>(layout: &HeapLayout, gather: &impl Fn(&[u64], u64) -> Result<Vec<u8
     Ok(owners)
 }
 
-fn words(bytes: &[u8]) -> Vec<u64> {
+pub fn words(bytes: &[u8]) -> Vec<u64> {
     crate::proc::auxv::words(bytes).collect()
 }
 
