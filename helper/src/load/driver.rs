@@ -2,8 +2,8 @@
 
 use super::agent::{Agent, Word};
 use super::command::LoadCommand;
-use super::http::Target;
 use super::listening;
+use super::target::Target;
 use super::urls::Urls;
 use crate::proc::Process;
 use hotfork_abi::load::is_url;

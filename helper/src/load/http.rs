@@ -1,7 +1,8 @@
 //! One connection of the built-in load: HTTP/1.1, plain, kept alive. `httparse` reads heads; bodies are thrown away.
 
+use super::target::{Manner, Target};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
@@ -9,86 +10,6 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const HEADERS: usize = 128;
 const HEAD_AT_MOST: usize = 256 << 10;
-
-/// What an address names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub url: String,
-    /// Host and port as they stand in the address.
-    pub authority: String,
-    host: String,
-    pub port: u16,
-    /// As each of `Visitor` asks.
-    requests: [String; VISITORS],
-}
-
-/// Who asks. Code that has only met requests of one kind is compiled for that kind alone, and compiled again when another
-/// comes: the headers of a program, of curl, and of a browser differ in number and in what they make a service do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visitor {
-    Program,
-    Tool,
-    Browser,
-}
-
-pub const VISITORS: usize = 3;
-
-impl Visitor {
-    /// In the order of their numbers.
-    pub const ALL: [Self; VISITORS] = [Self::Program, Self::Tool, Self::Browser];
-
-    /// What it says besides the host.
-    fn headers(self) -> &'static str {
-        match self {
-            Self::Program => "",
-            Self::Tool => "User-Agent: hotfork\r\nAccept: */*\r\n",
-            Self::Browser => {
-                "Connection: keep-alive\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) hotfork\r\n\
-                 Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
-                 Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n"
-            }
-        }
-    }
-}
-
-impl Target {
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why| format!("{url}: {why}; write http://HOST:PORT/PATH");
-        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("an address holds no blanks and no letters beyond ASCII (percent-encode them)"));
-        }
-        let rest = url.strip_prefix("http://").ok_or_else(|| wrong("it does not begin with http://"))?;
-        let rest = rest.split('#').next().unwrap_or(rest);
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(wrong("a user name in it is not sent"));
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                (host, port.parse().ok().filter(|&port| port != 0).ok_or_else(|| wrong("its port is no port number"))?)
-            }
-            _ => (authority, 80),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() {
-            return Err(wrong("it names no host"));
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let head = format!("GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\n");
-        let requests = Visitor::ALL.map(|visitor| format!("{head}{}\r\n", visitor.headers()));
-        Ok(Self { url: url.into(), authority: authority.into(), host: host.into(), port, requests })
-    }
-}
-
-impl Target {
-    /// The same address, asked of who listens there on this host.
-    pub fn at(&self, listener: SocketAddr) -> Self {
-        // A wildcard is of one family or of both: localhost has addresses of both.
-        let ip = listener.ip();
-        let host = if ip.is_unspecified() { "localhost".into() } else { ip.to_string() };
-        Self { host, port: listener.port(), ..self.clone() }
-    }
-}
 
 pub struct Connection {
     stream: BufReader<TcpStream>,
@@ -127,8 +48,8 @@ impl Connection {
     }
 
     /// Asks for it, and reads the answer to its end.
-    pub fn get(&mut self, target: &Target, visitor: Visitor) -> io::Result<Answer> {
-        self.stream.get_mut().write_all(target.requests[visitor as usize].as_bytes())?;
+    pub fn get(&mut self, target: &Target, manner: Manner) -> io::Result<Answer> {
+        self.stream.get_mut().write_all(target.request(manner).as_bytes())?;
         read_answer(&mut self.stream, &mut self.head)
     }
 }

@@ -9,26 +9,6 @@ fn read(text: &str) -> io::Result<Answer> {
 }
 
 #[test]
-fn an_address_is_host_port_and_path() {
-    let target = Target::parse("http://localhost:8080/a?b=c#d").unwrap();
-    assert_eq!((target.host.as_str(), target.port, target.authority.as_str()), ("localhost", 8080, "localhost:8080"));
-    for request in &target.requests {
-        assert!(request.starts_with("GET /a?b=c HTTP/1.1\r\nHost: localhost:8080\r\n"), "{request}");
-        assert!(request.ends_with("\r\n\r\n") && request.matches("\r\n\r\n").count() == 1, "{request}");
-    }
-    let lines = |visitor: Visitor| target.requests[visitor as usize].lines().count();
-    assert_eq!(Visitor::ALL.map(lines), [3, 5, 8]);
-    let target = Target::parse("http://[::1]:81?x").unwrap();
-    assert_eq!((target.host.as_str(), target.port), ("::1", 81));
-    assert!(target.requests[0].starts_with("GET /?x HTTP/1.1\r\nHost: [::1]:81\r\n"));
-    assert_eq!(Target::parse("http://[::1]").unwrap().port, 80);
-    for wrong in ["http://", "http:///a", "http://h:0/", "http://h:70000/", "http://u@h/", "http://h/a b", "ftp://h/"] {
-        let why = Target::parse(wrong).unwrap_err();
-        assert!(why.starts_with(wrong) && why.ends_with("write http://HOST:PORT/PATH"), "{why}");
-    }
-}
-
-#[test]
 fn answers_are_read_to_their_end() {
     let alive = |status| Answer { status, last: false };
     assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP").unwrap(), alive(200));

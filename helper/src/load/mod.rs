@@ -14,6 +14,7 @@ mod compilers;
 pub mod driver;
 pub mod http;
 mod listening;
+pub mod target;
 mod urls;
 
 use hotfork_abi::load::is_url;
@@ -21,7 +22,7 @@ use hotfork_abi::load::is_url;
 /// What is wrong with the values of `--load`.
 pub fn check(loads: &[String]) -> Result<(), String> {
     hotfork_abi::load::check(loads.iter().map(String::as_str))?;
-    loads.iter().filter(|load| is_url(load)).try_for_each(|url| http::Target::parse(url).map(drop))
+    loads.iter().filter(|load| is_url(load)).try_for_each(|url| target::Target::parse(url).map(drop))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! connections: an image is taken of a service that nobody is connected to.
 
 use super::compilers;
-use super::http::{Answer, Connection, Target, VISITORS, Visitor};
+use super::http::{Answer, Connection};
+use super::target::{Manner, Target};
 use crate::proc::Process;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ struct State {
     /// Clients without connections, in a pause.
     quiet: usize,
     failing: Vec<Option<Failing>>,
+    /// Addresses that have no good answer by another name of their host.
+    as_written: Vec<bool>,
 }
 
 struct Shared {
@@ -71,7 +74,8 @@ struct Pace {
 impl Urls {
     pub fn start(targets: Vec<Target>, process: Process) -> Self {
         let failing = targets.iter().map(|_| None).collect();
-        let state = Mutex::new(State { phase: Phase::Asks, quiet: 0, failing });
+        let as_written = vec![false; targets.len()];
+        let state = Mutex::new(State { phase: Phase::Asks, quiet: 0, failing, as_written });
         let shared = Arc::new(Shared { targets, state, changed: Condvar::new() });
         for number in 0..CONNECTIONS {
             let shared = Arc::clone(&shared);
@@ -190,8 +194,7 @@ fn ask(shared: &Shared, first: usize) {
         if turn % CONNECTION_LASTS == 0 {
             connections.clear();
         }
-        let visitor = Visitor::ALL[turn / CONNECTION_LASTS % VISITORS];
-        let outcome = ask_once(&shared.targets[index], visitor, &mut connections);
+        let outcome = ask_in_manner(shared, index, turn / CONNECTION_LASTS, &mut connections);
         let failed = outcome.is_err();
         shared.note(index, outcome);
         if failed {
@@ -200,22 +203,43 @@ fn ask(shared: &Shared, first: usize) {
     }
 }
 
-fn ask_once(target: &Target, visitor: Visitor, connections: &mut HashMap<String, Connection>) -> Result<(), String> {
-    let kept = connections.remove(&target.authority).and_then(|mut kept| Some((kept.get(target, visitor).ok()?, kept)));
+/// By another name too, unless the service shows that it knows its own.
+fn ask_in_manner(
+    shared: &Shared,
+    index: usize,
+    turn: usize,
+    connections: &mut HashMap<String, Connection>,
+) -> Result<(), String> {
+    let target = &shared.targets[index];
+    let manner = target.manner(turn);
+    let by_other_name = !manner.is_as_written() && !shared.lock().as_written[index];
+    if by_other_name && ask_once(target, manner, connections)? < 300 {
+        return Ok(());
+    }
+    let status = ask_once(target, Manner::as_written(manner.visitor), connections)?;
+    if by_other_name && status < 300 {
+        shared.lock().as_written[index] = true;
+    }
+    if status >= 400 { Err(format!("status {status}")) } else { Ok(()) }
+}
+
+/// The answer's status.
+fn ask_once(target: &Target, manner: Manner, connections: &mut HashMap<String, Connection>) -> Result<u16, String> {
+    let kept = connections.remove(&target.authority).and_then(|mut kept| Some((kept.get(target, manner).ok()?, kept)));
     let (answer, connection) = match kept {
         Some(answered) => answered,
         // There was none, or the server had closed it meanwhile.
-        None => ask_anew(target, visitor).map_err(|error| error.to_string())?,
+        None => ask_anew(target, manner).map_err(|error| error.to_string())?,
     };
     if !answer.last {
         connections.insert(target.authority.clone(), connection);
     }
-    if answer.status >= 400 { Err(format!("status {}", answer.status)) } else { Ok(()) }
+    Ok(answer.status)
 }
 
-fn ask_anew(target: &Target, visitor: Visitor) -> std::io::Result<(Answer, Connection)> {
+fn ask_anew(target: &Target, manner: Manner) -> std::io::Result<(Answer, Connection)> {
     let mut connection = Connection::open(target)?;
-    Ok((connection.get(target, visitor)?, connection))
+    Ok((connection.get(target, manner)?, connection))
 }
 
 #[cfg(test)]

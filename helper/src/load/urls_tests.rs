@@ -8,9 +8,10 @@ struct Seen {
     open: AtomicUsize,
     opened: AtomicUsize,
     asked: AtomicUsize,
+    by_other_name: AtomicUsize,
 }
 
-/// Answers every request for / well, others not.
+/// Answers every request for / well, those for /own if they name it as 127.0.0.1 with its port, others not.
 fn serve() -> (u16, Arc<Seen>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (port, seen) = (listener.local_addr().unwrap().port(), Arc::new(Seen::default()));
@@ -32,9 +33,12 @@ fn serve() -> (u16, Arc<Seen>) {
 fn answer(mut stream: &TcpStream, seen: &Seen) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     while let Some(request) = lines.next() {
+        let own = lines.next() == Some(format!("Host: {}", stream.local_addr().unwrap()));
         lines.find(String::is_empty);
         seen.asked.fetch_add(1, SeqCst);
-        let status = if request.starts_with("GET / ") { "200 OK" } else { "503 Not Yet" };
+        seen.by_other_name.fetch_add(usize::from(!own), SeqCst);
+        let good = request.starts_with("GET / ") || own && request.starts_with("GET /own ");
+        let status = if good { "200 OK" } else { "503 Not Yet" };
         // In one piece: a second one would wait for the client's delayed acknowledgement of the first.
         if stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).is_err() {
             return;
@@ -88,6 +92,22 @@ fn a_connection_lasts_for_some_requests() {
 }
 
 #[test]
+fn a_service_is_asked_by_other_names_until_it_minds() {
+    let (port, seen) = serve();
+    let mut urls = start(port, &["/"]);
+    wait("it is asked by the host alone", || seen.by_other_name.load(SeqCst) > 1000);
+    urls.pause();
+
+    let (port, seen) = serve();
+    let mut urls = start(port, &["/own"]);
+    wait("it is asked for long", || seen.asked.load(SeqCst) > 2000);
+    urls.pause();
+    let by_other_name = seen.by_other_name.load(SeqCst);
+    assert!((1..=CONNECTIONS).contains(&by_other_name), "{by_other_name}");
+    assert!(urls.shared.lock().failing[0].is_none());
+}
+
+#[test]
 fn an_address_that_has_failed_for_long_is_told_once() {
     let (port, _seen) = serve();
     let mut urls = start(port, &["/", "/lost"]);
@@ -107,7 +127,7 @@ fn an_address_that_has_failed_for_long_is_told_once() {
 fn a_good_answer_ends_a_failure() {
     let shared = Shared {
         targets: Vec::new(),
-        state: Mutex::new(State { phase: Phase::Asks, quiet: 0, failing: vec![None] }),
+        state: Mutex::new(State { phase: Phase::Asks, quiet: 0, failing: vec![None], as_written: vec![false] }),
         changed: Condvar::new(),
     };
     shared.note(0, Err("status 503".into()));

@@ -17,7 +17,7 @@ use crate::image::format::PAGES_START;
 use crate::image::manifest::{Entry, Evidence, Jdk, Manifest, Taken, Thread};
 use crate::image::temporary::Temporary;
 use crate::image::write::{self, Finished, Pages};
-use crate::load::http::Target;
+use crate::load::target::Target;
 use crate::proc::maps::Mapping;
 use crate::proc::pagemap::Pagemap;
 use crate::proc::smaps::{self, DetailedMapping};

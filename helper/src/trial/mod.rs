@@ -16,7 +16,7 @@ mod pages;
 mod requests;
 
 use crate::image::manifest::{Manifest, Trial};
-use crate::load::http::Target;
+use crate::load::target::Target;
 pub use allowed::check as allowed;
 use hotfork_abi::Text;
 use hotfork_abi::capture::Begin;

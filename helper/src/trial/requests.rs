@@ -1,7 +1,8 @@
 //! What is asked of a trial's instance: the first address, then all of them again and again.
 
 use super::instance::Instance;
-use crate::load::http::{Connection, Target, Visitor};
+use crate::load::http::Connection;
+use crate::load::target::{Manner, Target, Visitor};
 use std::time::Instant;
 
 /// Requests after the first ones.
@@ -44,7 +45,7 @@ fn here(instance: &Instance, target: &Target) -> Result<Target, String> {
 
 fn ask(connection: &mut Connection, target: &Target) -> Result<u64, String> {
     let begin = Instant::now();
-    let answer = connection.get(target, Visitor::Tool).map_err(|error| failed(target, &error))?;
+    let answer = connection.get(target, Manner::as_written(Visitor::Tool)).map_err(|error| failed(target, &error))?;
     match answer.status {
         0..400 => Ok(begin.elapsed().as_nanos() as u64),
         status => Err(format!("{}: the answer's status is {status}", target.url)),
