@@ -61,7 +61,7 @@ crate::plain_struct! {
     pub struct Evidence {
         /// `NOT_JUDGED`, `WARM`, `NOT_PROVEN_WARM`
         pub verdict: u32,
-        /// The longest queue in the window, `QUEUE_UNKNOWN` where it cannot be seen.
+        /// The shortest queue in the window, `QUEUE_UNKNOWN` where it cannot be seen.
         pub queue: u32,
         /// CLOCK_MONOTONIC when it was judged.
         pub judged: u64,

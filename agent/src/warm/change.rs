@@ -4,9 +4,7 @@
 //! The image is compared with what the JVM is, not with the tick before, so a slow change counts as much as a sudden one. A JVM
 //! that always changes a little gets ever fewer images: one when it has done as much work again as before the last.
 
-use super::decision::{
-    COLD_PER_CENT_POSSIBLE, Detector, NEW_METHODS_AT_MOST, NEW_METHODS_OF_ALL, SAMPLES_AT_LEAST, Verdict, cold, wanted,
-};
+use super::decision::{COLD_PER_CENT_POSSIBLE, Detector, NEW_METHODS_AT_MOST, SAMPLES_AT_LEAST, Verdict, cold, wanted};
 use hotfork_abi::warm::{Evidence, Tick, WARM};
 use std::fmt;
 
@@ -17,6 +15,8 @@ const NEW_CLASSES_OF_ALL: u64 = 50;
 const NEW_METHODS_AT_LEAST: u32 = 30;
 /// And so many more: a tenth of all.
 const CHANGED_METHODS_OF_ALL: u32 = 10;
+/// What was cold has been compiled if more are new than a verdict allows in any case, and a fiftieth of all besides.
+const COMPILED_METHODS_OF_ALL: u32 = 50;
 /// Work between two images, where the JVM has not done more before the first.
 const WORK_AT_LEAST: u64 = 5_000_000_000;
 /// Nor is more waited for.
@@ -116,7 +116,7 @@ fn gain(image: &Evidence, changed: &[Change], now: &Evidence) -> Option<String> 
     }
     let mut gained = new_code(image, now);
     // Cold code that is not compiled by now was used once.
-    if new_methods(image, now) > NEW_METHODS_AT_MOST + image.hot_methods / NEW_METHODS_OF_ALL {
+    if new_methods(image, now) > NEW_METHODS_AT_MOST + image.hot_methods / COMPILED_METHODS_OF_ALL {
         gained.extend(changed.iter().filter(|change| matches!(change, Change::Cold { .. })));
     }
     (!gained.is_empty()).then(|| format!("warm again; since the last image {}", words(&gained)))

@@ -63,8 +63,8 @@ fn new_classes_are_told_at_once_and_taken_when_it_is_warm() {
     let late = from(60);
     let (changed, better) = changed_by(|tick| tick.classes += if late(tick) { 312 } else { 0 });
     assert_eq!(changed, Some((60, "312 classes are new".into())));
-    // A window of a tenth of the 25 seconds so far, and none of it before the change.
-    assert_eq!(better, Some((72, "warm again; since the last image 312 classes are new".into())));
+    // A window of a fifteenth of the 25 seconds so far, and none of it before the change.
+    assert_eq!(better, Some((68, "warm again; since the last image 312 classes are new".into())));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn an_image_that_is_not_proven_warm_is_followed_by_one_that_is() {
     let unproven = Evidence { verdict: NOT_PROVEN_WARM, ..image() };
     let (changed, better) = course(unproven, (1..).map(steady));
     assert_eq!(changed, None, "it was no change");
-    assert_eq!(better, Some((6, "warm; the image before was not proven warm".into())));
+    assert_eq!(better, Some((4, "warm; the image before was not proven warm".into())));
     let idle = (1..=400).map(|number| Tick { app_cpu: 0, hot: 0, ..steady(number) });
     assert_eq!(course(unproven, idle), (None, None));
 }

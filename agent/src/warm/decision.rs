@@ -1,7 +1,7 @@
 //! Whether a JVM is warm: a pure function of what was seen, so that recorded traces can be judged again.
 //!
 //! Windows are measured in CPU time of the application: without work there is no evidence, so an idle JVM never
-//! passes for a warm one. They grow with age (a tenth of all work so far), so that the evidence of a service that has run
+//! passes for a warm one. They grow with age (a fifteenth of all work so far), so that the evidence of a service that has run
 //! for a minute is not one quiet moment. Why these signals, and not the count of finished compilations: that stood
 //! still for whole seconds while a compiler worked on one large method and a hundred others waited.
 
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// The least work that a verdict stands on.
 const WINDOW_AT_LEAST: u64 = 750_000_000;
-/// A tenth of all work so far.
-const WINDOW_OF_TOTAL: u64 = 10;
+/// A fifteenth of all work so far.
+const WINDOW_OF_TOTAL: u64 = 15;
 /// No window is longer: what a JVM does in a minute of work is what it does.
 const WINDOW_AT_MOST: u64 = 60_000_000_000;
 /// Ticks of less work than this are joined, so that an idle JVM does not fill memory with them.
@@ -24,13 +24,15 @@ const WINDOW_AT_MOST_OF_TOTAL: u64 = 2;
 pub const SAMPLES_AT_LEAST: u32 = 80;
 /// Of one processor. Below it the JIT's thresholds, which decay with time, are not reached, however long it takes.
 const LOAD_PER_MILLE_AT_LEAST: u64 = 50;
+/// Compilers that keep up empty their queue now and then. It is not to be empty all the time: some methods become hot late, and are
+/// compiled while the application rests before its capture.
 const QUEUE_AT_MOST: u32 = 2;
 const JIT_PER_CENT_AT_MOST: u64 = 10;
 const JIT_BESIDES: u64 = 20_000_000;
 const CLASSES_AT_MOST: u64 = 5;
 pub const NEW_METHODS_AT_MOST: u32 = 2;
-/// And so many more: a fiftieth of all.
-pub const NEW_METHODS_OF_ALL: u32 = 50;
+/// And so many more: a twenty-fifth of all.
+const NEW_METHODS_OF_ALL: u32 = 25;
 const COLD_PER_CENT_AT_MOST: f64 = 5.0;
 /// Upper bound of the share that so few samples leave possible (Wilson's interval, 95 %).
 pub const COLD_PER_CENT_POSSIBLE: f64 = 10.0;
@@ -44,8 +46,6 @@ pub struct Detector {
     /// Application CPU time of all ticks, and of that window.
     total: u64,
     kept: u64,
-    /// What the last tick said of the queue.
-    queue: u32,
 }
 
 pub enum Verdict {
@@ -60,7 +60,7 @@ pub enum Reason {
     LittleLoad { per_mille: u64 },
     FewSamples { samples: u32 },
     Cold { per_cent: f64, possible: f64 },
-    Queue { longest: u32, now: u32 },
+    Queue { shortest: u32 },
     Jit { cpu: u64, of: u64 },
     NewMethods { new: u32, of: u32 },
     NewClasses { new: u64 },
@@ -81,7 +81,6 @@ impl Detector {
 
     pub fn push(&mut self, tick: Tick) -> Verdict {
         self.total += tick.app_cpu;
-        self.queue = tick.queue;
         if !self.ticks.is_empty() {
             self.kept += tick.app_cpu;
         }
@@ -118,7 +117,7 @@ impl Detector {
         let mut evidence = Evidence::zeroed();
         let Some(last) = self.ticks.back() else { return (evidence, 0) };
         let mut begin = last;
-        let mut queue = None::<u32>;
+        evidence.queue = QUEUE_UNKNOWN;
         for (index, tick) in self.ticks.iter().enumerate().skip(1).rev() {
             if evidence.app_cpu >= wanted(self.total) && evidence.hot + evidence.cold >= SAMPLES_AT_LEAST {
                 break;
@@ -127,12 +126,9 @@ impl Detector {
             evidence.jit_cpu += tick.jit_cpu;
             evidence.hot += tick.hot;
             evidence.cold += tick.cold;
-            if tick.queue != QUEUE_UNKNOWN {
-                queue = queue.max(Some(tick.queue));
-            }
+            evidence.queue = evidence.queue.min(tick.queue);
             begin = self.ticks.get(index - 1).unwrap_or(tick);
         }
-        evidence.queue = queue.unwrap_or(QUEUE_UNKNOWN);
         evidence.age = self.before + last.at;
         evidence.app_cpu_total = self.total;
         evidence.window = last.at - begin.at;
@@ -162,9 +158,8 @@ impl Detector {
                 reasons.push(Reason::Cold { per_cent, possible });
             }
         }
-        let now = self.queue;
-        if evidence.queue != QUEUE_UNKNOWN && (evidence.queue > QUEUE_AT_MOST || now > 0) {
-            reasons.push(Reason::Queue { longest: evidence.queue, now });
+        if evidence.queue != QUEUE_UNKNOWN && evidence.queue > QUEUE_AT_MOST {
+            reasons.push(Reason::Queue { shortest: evidence.queue });
         }
         if evidence.jit_cpu > evidence.app_cpu * JIT_PER_CENT_AT_MOST / 100 + JIT_BESIDES {
             reasons.push(Reason::Jit { cpu: evidence.jit_cpu, of: evidence.app_cpu });
@@ -189,7 +184,6 @@ pub fn wanted(total: u64) -> u64 {
 
 /// Adds a tick to the one before it.
 fn join(last: &mut Tick, tick: &Tick) {
-    let longest = if tick.queue == QUEUE_UNKNOWN { last.queue } else { tick.queue.max(last.queue) };
     *last = Tick {
         app_cpu: last.app_cpu + tick.app_cpu,
         jit_cpu: last.jit_cpu + tick.jit_cpu,
@@ -197,7 +191,7 @@ fn join(last: &mut Tick, tick: &Tick) {
         hot: last.hot + tick.hot,
         cold: last.cold + tick.cold,
         native: last.native + tick.native,
-        queue: longest,
+        queue: tick.queue.min(last.queue),
         ..*tick
     };
 }
@@ -239,7 +233,7 @@ impl fmt::Display for Reason {
                     "{per_cent:.0} % of the time in code that is not compiled for good ({possible:.0} % possible)"
                 )
             }
-            Self::Queue { longest, now } => write!(f, "methods wait for a compiler ({longest} at most, {now} now)"),
+            Self::Queue { shortest } => write!(f, "{shortest} methods or more wait for a compiler"),
             Self::Jit { cpu, of } => {
                 write!(
                     f,

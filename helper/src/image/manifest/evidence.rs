@@ -15,7 +15,7 @@ pub struct Evidence {
     pub window_ns: u64,
     pub window_application_cpu_ns: u64,
     pub window_jit_cpu_ns: u64,
-    /// The longest queue in the window; null where libjvm has no symbol table.
+    /// The shortest queue in the window; null where libjvm has no symbol table.
     pub compile_queue: Option<u32>,
     pub classes: u64,
     pub new_classes: u64,
