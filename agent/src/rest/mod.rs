@@ -14,6 +14,7 @@ mod young;
 use crate::hotspot::flags::Flags;
 use crate::hotspot::vmstructs::VmStructs;
 use crate::jvm::Jvm;
+use crate::load;
 use crate::warm::{Threads, Used};
 use hotfork_frozen::instance::epoch;
 use std::time::{Duration, Instant};
@@ -61,8 +62,10 @@ impl Rest {
             self.say("not collected: the application is idle, and would meet its code re-armed");
             return;
         }
-        std::thread::sleep(CHUNK_POOL);
-        self.say("chunk pool emptied");
+        // Better when nothing compiles any more, if that can be had. Six seconds of serving on leave garbage: before the collection.
+        if !load::runs() {
+            self.empty_chunk_pool();
+        }
         // It leaves all pieces unsorted: whoever asks for memory next sorts those of its arena, and touches each. Better the
         // application does than its instances (the trim at the end leaves few).
         malloc::trim();
@@ -75,10 +78,18 @@ impl Rest {
         }
     }
 
+    fn empty_chunk_pool(&mut self) {
+        std::thread::sleep(CHUNK_POOL);
+        self.say("chunk pool emptied");
+    }
+
     /// When its load, as far as it is ours, rests. What was done.
     pub fn end(mut self, jvm: &Jvm) -> String {
         let idle = compilers::are_idle_in_time();
         self.say(if idle { "compilers idle" } else { "compilers still at work" });
+        if load::is_paused() {
+            self.empty_chunk_pool();
+        }
         if self.collected
             && let Some(structs) = &self.structs
             && let Some(took) = young::collect(jvm, structs)
