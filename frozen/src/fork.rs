@@ -1,18 +1,20 @@
 //! The fork: the child becomes the template, and its descriptors are gone before the JVM goes on.
 //!
 //! # Safety contract of this file
-//! Runs in the capturing thread while all others are frozen. The shared page is a MAP_SHARED page that
+//! Runs in the capturing thread while all others are frozen, but for `rehearse`. The shared page is a MAP_SHARED page that
 //! the agent made for this capture; only its first word is used.
 #![allow(unsafe_code)]
 
 use crate::arch::{INSTANCE, hotfork_fork};
 use crate::freeze::Frozen;
 use crate::state::slot;
-use crate::syscall::{futex_wait, kill, monotonic};
+use crate::syscall::{call, exit_group, futex_wait, kill, monotonic, set_signal_mask};
 use crate::{Errno, instance, template};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::{CaptureRecord, STATE_PARKED};
+use linux_raw_sys::general as nr;
 
+const EINTR: i32 = 4;
 const SIGKILL: i32 = 9;
 
 /// In which world a capture came back.
@@ -38,6 +40,32 @@ pub struct Request<'a> {
     /// The first word of a MAP_SHARED page, 0: the template stores 1 when its descriptors are closed.
     pub shared: &'a AtomicU32,
     pub deadline: u64,
+}
+
+/// Forks a child that ends at once, while the application runs. The first fork after a page was written takes its page table entry the
+/// right to write, and its page the mark of having one owner; the next one, which the application waits for, finds it so: 200 MB
+/// took 2 to 3 ms instead of 5 to 7. Threads that meet a page fault meanwhile wait, all others run.
+pub fn rehearse() -> Result<(), Errno> {
+    // Of a signal to the process group the child must not hear: the JVM's handlers would run in it.
+    let mask = set_signal_mask(u64::MAX);
+    // SAFETY: clone(0) is fork with 0 as exit signal. The child goes on here on its own copy of this stack and makes one system call.
+    let child = unsafe { call(nr::__NR_clone, [0; 6]) };
+    if child == Ok(0) {
+        exit_group(0)
+    }
+    set_signal_mask(mask);
+    // Its pages are shared until it is gone: to write one would be to copy it.
+    wait_for_child(child? as i32)
+}
+
+fn wait_for_child(pid: i32) -> Result<(), Errno> {
+    loop {
+        // SAFETY: wait4 writes no status and no usage (both null).
+        match unsafe { call(nr::__NR_wait4, [pid as u64, 0, nr::__WALL.into(), 0, 0, 0]) } {
+            Err(Errno(EINTR)) => {}
+            waited => return waited.map(drop),
+        }
+    }
 }
 
 /// Forks the template and lets the JVM go. Consumes the freeze: after this, threads run in every world.

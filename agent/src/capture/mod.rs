@@ -3,6 +3,7 @@
 //! ```text
 //!  Session::open     helper started or met; it looks for what must be refused
 //!  Preparation::make signal chosen, offsets looked up, buffers made: nothing later allocates
+//!  fork::rehearse    pages are made ready for the fork, which is shorter then
 //!  Suspension::all   application threads stop at their next safepoint        (undo: resumed)
 //!  freeze            every thread stands in the signal handler              (undo: thawed)
 //!  hand_over         descriptors are written down                           (undo: thawed)
@@ -80,6 +81,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let mut preparation = Preparation::make(jvm, &facts)?;
     if options.quiesce {
         malloc::trim();
+    }
+    if let Err(error) = fork::rehearse() {
+        log::debug!("no rehearsal of the fork: {error:?}");
     }
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
