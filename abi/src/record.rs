@@ -61,6 +61,12 @@ crate::plain_struct! {
         /// In an instance: where the deadline of the wait lies that was under way, and what it was changed to (`struct
         /// timespec`); zeroes where none was.
         pub edited: [u64; 3],
+        /// Top of the stack on which an instance brings the thread back, 0 for the capturer.
+        pub stack: u64,
+        /// In an instance threads are brought back in the order of these numbers, the leader first.
+        pub number: u32,
+        /// Index of the slot whose thread has this slot's index as its number.
+        pub nth: u32,
         /// Address of HotSpot's `OSThread::_thread_id`, 0 for threads that HotSpot does not know.
         pub os_thread_id: u64,
         pub tid: i32,

@@ -7,7 +7,7 @@
 
 use crate::arch::{INSTANCE, hotfork_fork};
 use crate::freeze::Frozen;
-use crate::state::slot;
+use crate::state::{slot, state_of};
 use crate::syscall::{call, exit_group, futex_wait, kill, monotonic, set_signal_mask};
 use crate::{Errno, instance, template};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -58,6 +58,24 @@ pub fn rehearse() -> Result<(), Errno> {
     wait_for_child(child? as i32)
 }
 
+/// Gives the threads that stand still their numbers; how many there are.
+fn number(count: u32, leader: u32) -> u32 {
+    let mut alive = 0;
+    let others = (0..count).filter(|&index| index != leader);
+    for index in core::iter::once(leader).chain(others) {
+        let (Some(own), Some(numbered)) = (slot(index), slot(alive)) else { continue };
+        // SAFETY: slots below the count are this capture's, and their threads stand still; the number is no greater than the count.
+        unsafe {
+            if state_of(own).load(SeqCst) == STATE_PARKED {
+                (*own).number = alive;
+                (*numbered).nth = index;
+                alive += 1;
+            }
+        }
+    }
+    alive
+}
+
 fn wait_for_child(pid: i32) -> Result<(), Errno> {
     loop {
         // SAFETY: wait4 writes no status and no usage (both null).
@@ -70,12 +88,7 @@ fn wait_for_child(pid: i32) -> Result<(), Errno> {
 
 /// Forks the template and lets the JVM go. Consumes the freeze: after this, threads run in every world.
 pub fn fork(frozen: Frozen, record: CaptureRecord, request: &Request<'_>) -> Result<World, ForkError> {
-    let count = frozen.count;
-    let alive = (0..count)
-        .filter_map(slot)
-        // SAFETY: slots below the count are this capture's, all standing still.
-        .filter(|&slot| unsafe { crate::state::state_of(slot) }.load(SeqCst) == STATE_PARKED)
-        .count() as u32;
+    let alive = number(frozen.count, frozen.leader);
     let Some(own) = slot(0) else {
         frozen.thaw();
         return Err(ForkError::Clone(Errno(0)));

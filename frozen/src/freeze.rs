@@ -8,7 +8,7 @@
 use crate::arch::Frame;
 use crate::descriptors::entry;
 use crate::handler::{SI_QUEUE, SignalInfo, describe};
-use crate::state::{ARRIVALS, GENERATION, RELEASED, slot, state_of};
+use crate::state::{ARRIVALS, GENERATION, RELEASED, slot, stack_of, state_of};
 use crate::syscall::{call, futex_wait, futex_wake_all, getdents64, lseek, monotonic, set_signal_mask, tgkill};
 use crate::{Errno, hotspot};
 use core::sync::atomic::Ordering::SeqCst;
@@ -131,6 +131,7 @@ fn signal_new_tasks(request: &mut Request<'_>, frozen: &mut Frozen) -> Result<u3
             unsafe {
                 *slot = ThreadSlot::zeroed();
                 (*slot).tid = tid;
+                (*slot).stack = stack_of(index);
                 (*slot).flags = if tid == request.pid { FLAG_LEADER } else { 0 };
             }
             frozen.count += 1;

@@ -7,10 +7,10 @@
 //! has parked (see `state`).
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_GET_FS, Frame, INSTANCE, hotfork_park};
+use crate::arch::{ARCH_GET_FS, Frame, hotfork_park};
 use crate::state::{ARRIVALS, CAUGHT, GENERATION, RELEASED, VDSO, WAITING_CODE, slot, state_of};
 use crate::syscall::{call, futex_wake_all, gettid};
-use crate::{hotspot, instance, sampling};
+use crate::{hotspot, sampling};
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{STATE_RETRY, ThreadSlot};
 use linux_raw_sys::general as nr;
@@ -83,11 +83,9 @@ pub unsafe extern "C" fn on_freeze(_signal: i32, info: *const SignalInfo, uconte
         (*slot).alternate_stack = frame.alternate_stack();
     }
     // SAFETY: the slot is filled, the words are static, and this frame stays as it is until the return.
-    let world = unsafe { hotfork_park(slot, RELEASED.as_ptr(), generation, (&raw const ARRIVALS).cast()) };
-    if world == INSTANCE {
-        instance::rejoin(slot);
-        instance::wait_for_release(slot);
-    } else if let Some(poll) = frame.interrupted_poll().filter(|poll| poll.timeout < 0) {
+    unsafe { hotfork_park(slot, RELEASED.as_ptr(), generation, (&raw const ARRIVALS).cast()) };
+    // An instance ends this handler without coming here (see `instance::back`).
+    if let Some(poll) = frame.interrupted_poll().filter(|poll| poll.timeout < 0) {
         // A signal may come just before such a call as well, so nobody counts on its EINTR.
         poll.call_again();
     }

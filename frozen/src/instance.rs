@@ -5,15 +5,15 @@
 //! space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, Frame, hotfork_revive, hotfork_wake, touch};
+use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
 use crate::say::die;
-use crate::state::{index_of, slot, state_of};
+use crate::state::slot;
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use crate::{clock, later};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, STATE_PARKED, ThreadSlot};
+use hotfork_abi::record::{FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, ThreadSlot};
 use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
 use hotfork_abi::{PAGE, Plain};
 use linux_raw_sys::general as nr;
@@ -88,17 +88,14 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
 }
 
 /// Each revived thread revives two more before it does anything else: one after the other would take as long as all
-/// clone calls together, on one processor. The leader, which the process's first thread becomes in the end, is number 0,
-/// the others count from 1 in the order of their slots; 0 revives 1, every other n revives 2n and 2n+1.
+/// clone calls together, on one processor. The leader, which the process's first thread becomes in the end, is number 0, and
+/// revives 1; every other n revives 2n and 2n+1.
 fn revive_from(number: u32) {
-    // SAFETY: the template filled the record before it became an image.
-    let (count, leader) = unsafe { ((*RECORD.get()).slot_count as u32, (*RECORD.get()).leader as u32) };
     let children = [2 * number, 2 * number + 1];
-    for child in children.into_iter().filter(|&child| child > number && child < count) {
-        let index = if child <= leader { child - 1 } else { child };
-        if !revive(index) {
-            revive_from(child);
-        }
+    for child in children.into_iter().filter(|&child| child > number && child < EXPECTED.load(SeqCst)) {
+        // SAFETY: `fork::number` gave every thread a number, and there are no more slots in use than numbers.
+        let index = slot(child).map(|slot| unsafe { (*slot).nth });
+        revive(index.unwrap_or(u32::MAX));
     }
 }
 
@@ -124,14 +121,10 @@ fn restore_signals(ignored: u64) {
     }
 }
 
-/// Makes the thread of a slot; false if there was none to make.
-fn revive(index: u32) -> bool {
+/// Makes the thread of a slot.
+fn revive(index: u32) {
     let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
-    // SAFETY: no other thread uses the slot yet.
-    if unsafe { state_of(slot) }.load(SeqCst) != STATE_PARKED {
-        return false;
-    }
-    // SAFETY: a parked thread's stack is mapped and writable.
+    // SAFETY: no other thread uses the slot yet; a parked thread's stack is mapped and writable.
     unsafe { own_first_pages(slot) };
     let flags = nr::CLONE_VM
         | nr::CLONE_FS
@@ -142,13 +135,20 @@ fn revive(index: u32) -> bool {
         | nr::CLONE_SETTLS
         | nr::CLONE_CHILD_SETTID
         | nr::CLONE_CHILD_CLEARTID;
-    // SAFETY: the slot's registers, FS base and tid address are those of a thread that parked, and its
-    // stack is as it was then.
-    let tid = unsafe { hotfork_revive(slot, flags.into()) };
+    // SAFETY: the slot's FS base and tid address are those of a thread that parked, its frame is as it was then (the capturer's
+    // registers and stack are), and nobody else uses the slot's stack.
+    let tid = unsafe { hotfork_revive(slot, flags.into(), back) };
     if tid < 0 {
         die("could not make all threads of the image: raise the limit on processes (ulimit -u, pids.max)", tid);
     }
-    true
+}
+
+/// A thread that stood still in its handler, on the slot's stack: waits for its release, and goes on where it was interrupted.
+extern "C" fn back(slot: *mut ThreadSlot) -> ! {
+    rejoin(slot);
+    wait_for_release(slot);
+    // SAFETY: the slot is the calling thread's, which parked in its handler, below its frame.
+    unsafe { hotfork_return(slot) }
 }
 
 /// Writes to the pages that the thread will write first, before anybody reads them: the copy of a page that was read
@@ -157,12 +157,12 @@ fn revive(index: u32) -> bool {
 /// # Safety
 /// `slot` is a parked thread's.
 unsafe fn own_first_pages(slot: *mut ThreadSlot) {
-    // SAFETY: by the contract of this function; the frame and the deadline lie on that stack or in its owner's memory.
+    // SAFETY: by the contract of this function; the capturer goes on at its stack pointer, and the frame and the deadline lie on
+    // that stack or in its owner's memory.
     unsafe {
-        touch((*slot).registers.rsp);
-        if (*slot).ucontext != 0
-            && let Some(deadline) = Frame::new((*slot).ucontext).futex_deadline()
-        {
+        if (*slot).ucontext == 0 {
+            touch((*slot).registers.rsp);
+        } else if let Some(deadline) = Frame::new((*slot).ucontext).futex_deadline() {
             touch(deadline);
         }
     }
@@ -176,18 +176,17 @@ fn become_leader(index: u32) -> ! {
         *((*slot).clear_tid as *mut i32) = gettid().unwrap_or(0) as i32;
         let _ = call(nr::__NR_set_tid_address, [(*slot).clear_tid, 0, 0, 0, 0, 0]);
         let _ = call(nr::__NR_arch_prctl, [ARCH_SET_FS, (*slot).fs_base, 0, 0, 0, 0]);
-        hotfork_wake(slot)
+        if (*slot).ucontext == 0 { hotfork_wake(slot) } else { back(slot) }
     }
 }
 
 /// What a revived thread does first: tells the kernel what only the thread itself can tell.
 pub(crate) fn rejoin(slot: *mut ThreadSlot) {
-    // SAFETY: the template filled the record, and only the capturing thread of a later capture changes it.
-    let leader = unsafe { (*RECORD.get()).leader as u32 };
-    match index_of(slot) {
-        index if index < leader => revive_from(index + 1),
-        index if index > leader => revive_from(index),
-        _ => {}
+    // SAFETY: `fork::number` wrote it.
+    match unsafe { (*slot).number } {
+        // It began with its own.
+        0 => {}
+        number => revive_from(number),
     }
     // SAFETY: the slot is the calling thread's own; its addresses are of the thread's own `struct
     // pthread` and `OSThread`, mapped where they were.

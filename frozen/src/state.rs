@@ -1,7 +1,7 @@
 //! The few static words that frozen threads, the capturing thread and an instance share.
 //!
 //! # Safety contract of this file
-//! The slot array is memory that the agent maps once and never unmaps. A slot is written by one
+//! The slot array, and the stacks behind it, are memory that the agent maps once and never unmaps. A slot is written by one
 //! thread at a time: by the capturing thread until it sends the signal, by the signalled thread until that
 //! has stored `STATE_PARKED`, `STATE_RETRY`; then by the capturing thread again. The state word itself
 //! is only touched atomically.
@@ -9,6 +9,7 @@
 
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst};
+use hotfork_abi::PAGE;
 use hotfork_abi::record::ThreadSlot;
 
 /// Arrivals of signalled threads (parked or turned back), and the count that wakes the capturing thread.
@@ -37,10 +38,25 @@ pub static WAITING_CODE: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(
 /// Signals that have a handler: a thread that blocks one of them may be inside that handler.
 pub static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
+/// What a thread needs until it is back where it was interrupted. On its own stack each would write a page of it in each instance; of
+/// these four share one. (Some 200 bytes are used.)
+const REVIVAL_STACK: usize = 1024;
+
+/// What so many slots take, with the stacks behind them.
+pub const fn slots_length(capacity: usize) -> usize {
+    (capacity * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize) + capacity * REVIVAL_STACK
+}
+
+/// Top of the stack of the slot with this index.
+pub(crate) fn stack_of(index: u32) -> u64 {
+    let slots = (SLOT_COUNT.load(SeqCst) as usize * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize);
+    (SLOTS.load(SeqCst) as usize + slots + (index as usize + 1) * REVIVAL_STACK) as u64
+}
+
 /// Sets the slot array of the next capture.
 ///
 /// # Safety
-/// `slots` points to `capacity` zeroed slots that stay mapped for the life of the process.
+/// `slots` points to [`slots_length`] of `capacity` zeroes that stay mapped for the life of the process.
 pub unsafe fn set_slots(slots: *mut ThreadSlot, capacity: u32) {
     SLOT_COUNT.store(0, SeqCst);
     SLOTS.store(slots, SeqCst);
@@ -54,11 +70,6 @@ pub fn slot(index: u32) -> Option<*mut ThreadSlot> {
     }
     // SAFETY: index is below the capacity of the array that `set_slots` was promised.
     Some(unsafe { SLOTS.load(SeqCst).add(index as usize) })
-}
-
-/// The index of a slot.
-pub fn index_of(slot: *mut ThreadSlot) -> u32 {
-    ((slot as usize - SLOTS.load(SeqCst) as usize) / size_of::<ThreadSlot>()) as u32
 }
 
 /// The state word of a slot.

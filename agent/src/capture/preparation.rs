@@ -10,7 +10,7 @@ use crate::hotspot::{self, Facts, libjvm, stacks};
 use crate::jvm::Jvm;
 use hotfork_abi::record::{CaptureRecord, MAGIC, RANGES, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
-use hotfork_frozen::state::{CAUGHT, VDSO, WAITING_CODE, set_slots};
+use hotfork_frozen::state::{CAUGHT, VDSO, WAITING_CODE, set_slots, slots_length};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
@@ -88,9 +88,8 @@ fn map(length: usize, flags: MapFlags) -> Result<NonNull<c_void>, CaptureError> 
 
 /// A fresh array each time: a handler that is slow to leave may still read the last one.
 fn map_slots(capacity: usize) -> Result<*mut ThreadSlot, CaptureError> {
-    let length = (capacity * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize);
-    let slots = map(length, MapFlags::MAP_PRIVATE)?.as_ptr().cast();
-    // SAFETY: `capacity` zeroed slots in a mapping that nobody unmaps.
+    let slots = map(slots_length(capacity), MapFlags::MAP_PRIVATE)?.as_ptr().cast();
+    // SAFETY: new memory of the length that was asked for, which nobody unmaps.
     unsafe { set_slots(slots, capacity as u32) };
     Ok(slots)
 }

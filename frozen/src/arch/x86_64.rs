@@ -2,8 +2,8 @@
 //! puts things in a signal frame.
 //!
 //! # Safety contract of this file
-//! The assembly routines keep the System V calling convention towards their callers: each is one
-//! call and one return, in the thawed JVM *or* in an instance, never both in one process. What a caller
+//! The assembly routines keep the System V calling convention towards their callers: `hotfork_fork` is one call and one return, in the
+//! thawed JVM *or* in an instance, never both in one process; `hotfork_park` returns in the JVM alone. What a caller
 //! has on its stack at the call must stay as it is until the return, which the routines guarantee by not
 //! touching the stack between saving `rsp` and returning.
 #![allow(unsafe_code)]
@@ -13,7 +13,7 @@ use core::mem::offset_of;
 use hotfork_abi::record::{Registers, STATE_PARKED, ThreadSlot};
 use linux_raw_sys::general as nr;
 
-/// What `hotfork_park` and `hotfork_fork` return in an instance.
+/// What `hotfork_fork` returns in an instance.
 pub const INSTANCE: i64 = 1 << 32;
 
 // The saved registers are the first field, so a slot's address is also that of its registers.
@@ -31,7 +31,7 @@ global_asm!(
     "mov [rdi + {rsp}], rsp",
     ".endm",
     //
-    // hotfork_park(slot, released: *u32, generation: u32, arrivals: *[u32; 2]) -> 0 | INSTANCE
+    // hotfork_park(slot, released: *u32, generation: u32, arrivals: *[u32; 2]); returns in the captured JVM only
     ".globl hotfork_park",
     ".hidden hotfork_park",
     ".type hotfork_park, @function",
@@ -63,8 +63,7 @@ global_asm!(
     "mov eax, 202",
     "syscall",
     "jmp 1b",
-    "2: xor eax, eax",
-    "ret",
+    "2: ret",
     ".size hotfork_park, . - hotfork_park",
     //
     // hotfork_fork(slot, child stack top, child: fn() -> !) -> pid | -errno | INSTANCE
@@ -93,13 +92,16 @@ global_asm!(
     "ud2",
     ".size hotfork_fork, . - hotfork_fork",
     //
-    // hotfork_revive(slot, flags) -> tid | -errno; the new thread continues as hotfork_wake(slot)
+    // hotfork_revive(slot, flags, back: fn(slot) -> !) -> tid | -errno; the new thread calls `back` on the slot's stack, the
+    // capturer's continues as hotfork_wake(slot)
     ".globl hotfork_revive",
     ".hidden hotfork_revive",
     ".type hotfork_revive, @function",
     "hotfork_revive:",
     "push rbx",
+    "push r12",
     "mov rbx, rdi",
+    "mov r12, rdx",
     // clone(flags, stack 0, parent tid 0, child tid, tls): the child shares this stack for the two
     // instructions until it loads its own rsp, and neither of them touches it.
     "mov rdi, rsi",
@@ -111,11 +113,18 @@ global_asm!(
     "syscall",
     "test rax, rax",
     "jz 1f",
+    "pop r12",
     "pop rbx",
     "ret",
     "1: mov rdi, rbx",
+    "cmp qword ptr [rdi + {stack}], 0",
+    "je hotfork_wake",
+    "mov rsp, [rdi + {stack}]",
+    "xor ebp, ebp",
+    "call r12",
+    "ud2",
     //
-    // hotfork_wake(slot) -> !: returns INSTANCE from the slot's hotfork_park or hotfork_fork
+    // hotfork_wake(slot) -> !: returns INSTANCE from the slot's hotfork_fork
     ".globl hotfork_wake",
     ".hidden hotfork_wake",
     ".type hotfork_wake, @function",
@@ -130,6 +139,18 @@ global_asm!(
     "movabs rax, {instance}",
     "ret",
     ".size hotfork_wake, . - hotfork_wake",
+    //
+    // hotfork_return(slot) -> !: ends the signal handler of the slot's thread, as its return would. The kernel looks for
+    // the frame, whose second word is the ucontext, right below the stack pointer.
+    ".globl hotfork_return",
+    ".hidden hotfork_return",
+    ".type hotfork_return, @function",
+    "hotfork_return:",
+    "mov rsp, [rdi + {ucontext}]",
+    "mov eax, 15",
+    "syscall",
+    "ud2",
+    ".size hotfork_return, . - hotfork_return",
     rbx = const offset_of!(Registers, rbx),
     rbp = const offset_of!(Registers, rbp),
     r12 = const offset_of!(Registers, r12),
@@ -140,15 +161,18 @@ global_asm!(
     state = const offset_of!(ThreadSlot, state),
     clear_tid = const offset_of!(ThreadSlot, clear_tid),
     fs_base = const offset_of!(ThreadSlot, fs_base),
+    stack = const offset_of!(ThreadSlot, stack),
+    ucontext = const offset_of!(ThreadSlot, ucontext),
     parked = const STATE_PARKED,
     instance = const INSTANCE,
 );
 
 unsafe extern "C" {
-    pub fn hotfork_park(slot: *mut ThreadSlot, released: *const u32, generation: u32, arrivals: *const u32) -> i64;
+    pub fn hotfork_park(slot: *mut ThreadSlot, released: *const u32, generation: u32, arrivals: *const u32);
     pub fn hotfork_fork(slot: *mut ThreadSlot, stack_top: u64, child: extern "C" fn() -> !) -> i64;
-    pub fn hotfork_revive(slot: *mut ThreadSlot, flags: u64) -> i64;
+    pub fn hotfork_revive(slot: *mut ThreadSlot, flags: u64, back: extern "C" fn(*mut ThreadSlot) -> !) -> i64;
     pub fn hotfork_wake(slot: *mut ThreadSlot) -> !;
+    pub fn hotfork_return(slot: *mut ThreadSlot) -> !;
 }
 
 /// A raw system call: the result, or minus the error number.
