@@ -6,7 +6,7 @@
 //! which arms nothing and leaves eden empty: no collection falls into an instance's first requests.
 
 mod collection;
-mod compilers;
+mod idle;
 pub mod malloc;
 mod monitors;
 mod young;
@@ -85,7 +85,7 @@ impl Rest {
 
     /// When its load, as far as it is ours, rests. What was done.
     pub fn end(mut self, jvm: &Jvm) -> String {
-        let idle = compilers::are_idle_in_time();
+        let idle = idle::compilers_in_time();
         self.say(if idle { "compilers idle" } else { "compilers still at work" });
         if load::is_paused() {
             self.empty_chunk_pool();
@@ -97,7 +97,7 @@ impl Rest {
             self.say(format!("young collection in {took:.1?}"));
         }
         // Also what that collection has begun.
-        if !compilers::background_is_idle_in_time() {
+        if !idle::background_in_time() {
             self.say("the JVM's own threads still at work");
         }
         self.done.join(", ")

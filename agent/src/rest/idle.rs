@@ -1,5 +1,5 @@
-//! The compilers finish what the application has asked of them. What they have not finished, every instance would compile
-//! again, in its first requests and in memory of its own. The same goes for the JVM's own work in the background: the sweeper of JDK 17
+//! What the JVM does beside the application comes to an end. What the compilers have not finished, every instance would compile again,
+//! in its first requests and in memory of its own. The same goes for work in the background: the sweeper of JDK 17
 //! writes to each compiled method (25 MB of a Spring service's code became each instance's own), concurrent marking to its bitmaps.
 
 use crate::hotspot::compilers::Compilers;
@@ -14,7 +14,7 @@ const NOTHING: Duration = Duration::from_millis(2);
 const AT_MOST: Duration = Duration::from_secs(5);
 
 /// Waits until the compilers are idle; false if they were not in time.
-pub fn are_idle_in_time() -> bool {
+pub fn compilers_in_time() -> bool {
     // Without a symbol table CPU time must do, in which compilers that get no processor pass for idle.
     let queues = Compilers::find_in_this_process();
     let mut threads = Threads::default();
@@ -30,7 +30,7 @@ pub fn are_idle_in_time() -> bool {
 const BACKGROUND_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Waits until the JVM's own threads (sweeper, collector) are idle; false if they were not in time.
-pub fn background_is_idle_in_time() -> bool {
+pub fn background_in_time() -> bool {
     let mut threads = Threads::default();
     settle(BACKGROUND_AT_MOST, WINDOW, || {
         let used = threads.look().map_or(Duration::ZERO, |used| Duration::from_nanos(used.jvm));
