@@ -82,9 +82,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     if options.quiesce {
         malloc::trim();
     }
-    if let Err(error) = fork::rehearse() {
-        log::debug!("no rehearsal of the fork: {error:?}");
-    }
+    rehearse_fork(options.max_stop);
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
     let deadline = started + max_stop;
@@ -123,6 +121,29 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
             Err(error)
         }
     }
+}
+
+/// What the first fork of a page that was just written takes, at most (25 to 100 ns were measured).
+const FORK_OF_A_PAGE: Duration = Duration::from_nanos(100);
+
+/// Not where it might take longer than a stop may: threads that meet a page fault wait for its end.
+fn rehearse_fork(max_stop: Duration) {
+    match anonymous_pages() {
+        Some(pages) if FORK_OF_A_PAGE.saturating_mul(pages) <= max_stop => {
+            if let Err(error) = fork::rehearse() {
+                log::debug!("no rehearsal of the fork: {error:?}");
+            }
+        }
+        pages => log::debug!("no rehearsal of the fork: {pages:?} pages"),
+    }
+}
+
+fn anonymous_pages() -> Option<u32> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    // Resident, and of these shared or of files (proc(5)).
+    let mut pages = statm.split(' ').skip(1).map(|pages| pages.parse::<u64>().ok());
+    let (resident, shared) = (pages.next()??, pages.next()??);
+    u32::try_from(resident.saturating_sub(shared)).ok()
 }
 
 /// From the first signal to the thaw. Allocates nothing: the requests are built before, and what
@@ -207,4 +228,18 @@ fn freeze_between_collections(request: &mut freeze::Request<'_>, heap: &HeapLayo
 pub fn halt() -> ! {
     hotspot::remove_announcements();
     hotfork_frozen::syscall::exit_group(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_was_written_is_counted() {
+        let before = anonymous_pages().unwrap();
+        let written = std::hint::black_box(vec![1u8; 64 << 20]);
+        let after = anonymous_pages().unwrap();
+        assert!(after > before + 8_000, "{before} pages, then {after}");
+        assert_eq!(written.len(), 64 << 20);
+    }
 }
