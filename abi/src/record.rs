@@ -7,9 +7,8 @@ use crate::clock::Clocks;
 pub const MAGIC: u64 = u64::from_le_bytes(*b"HFRECORD");
 
 crate::plain_struct! {
-    /// The registers that a function call must preserve, and the stack pointer, which points at
-    /// the return address. Everything else is in the signal frame (or, for the agent's own thread,
-    /// is dead at the call).
+    /// The stack pointer, which points at the return address, and of the agent's own thread the registers that a function call must
+    /// preserve (everything else is dead at the call). All registers of other threads are in their signal frames.
     pub struct Registers {
         pub rbx: u64,
         pub rbp: u64,
@@ -35,8 +34,6 @@ pub const STATE_GONE: u32 = 4;
 pub const FLAG_HELD: u32 = 1;
 /// The first thread of the process (tid = pid).
 pub const FLAG_LEADER: u32 = 2;
-/// The agent's own thread: it has no signal frame.
-pub const FLAG_CAPTURER: u32 = 4;
 /// Has nothing to do in an instance but to end, which takes a hundred page faults and the lock of the address space: kept
 /// until the application has run for a while.
 pub const FLAG_ENDS: u32 = 8;

@@ -92,11 +92,6 @@ pub fn runs() -> bool {
     lock().as_ref().is_some_and(|load| load.born == epoch() && load.state == State::Runs)
 }
 
-/// Whether it stands still.
-pub fn is_paused() -> bool {
-    lock().as_ref().is_some_and(|load| load.born == epoch() && load.state == State::Paused)
-}
-
 /// The load stands still until this is dropped. Requests may be under way: those of a command that was stopped, and those
 /// that the driver had no answer to in its second.
 pub struct Paused(());

@@ -131,7 +131,6 @@ fn wait_until_closed(request: &Request<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syscall::set_signal_mask;
 
     #[test]
     fn a_rehearsal_leaves_nothing_behind() {

@@ -14,8 +14,7 @@ use crate::{Errno, hotspot};
 use core::sync::atomic::Ordering::SeqCst;
 use hotfork_abi::Plain;
 use hotfork_abi::record::{
-    FLAG_CAPTURER, FLAG_ENDS, FLAG_HELD, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED,
-    ThreadSlot,
+    FLAG_ENDS, FLAG_HELD, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED, ThreadSlot,
 };
 use linux_raw_sys::general as nr;
 
@@ -90,7 +89,7 @@ fn stop_all(request: &mut Request<'_>, frozen: &mut Frozen) -> Result<(), Freeze
     // SAFETY: slot 0 is the capturer's own.
     unsafe {
         describe(own);
-        (*own).flags = FLAG_CAPTURER;
+        (*own).flags = 0;
         state_of(own).store(STATE_PARKED, SeqCst);
     }
     *request.tids.first_mut().ok_or(FreezeError::TooMany)? = request.tid;

@@ -42,15 +42,20 @@ pub static CAUGHT: AtomicU64 = AtomicU64::new(0);
 /// these four share one. (Some 200 bytes are used.)
 const REVIVAL_STACK: usize = 1024;
 
+/// Where the stacks begin behind so many slots.
+const fn stacks_at(capacity: usize) -> usize {
+    (capacity * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize)
+}
+
 /// What so many slots take, with the stacks behind them.
 pub const fn slots_length(capacity: usize) -> usize {
-    (capacity * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize) + capacity * REVIVAL_STACK
+    stacks_at(capacity) + capacity * REVIVAL_STACK
 }
 
 /// Top of the stack of the slot with this index.
 pub(crate) fn stack_of(index: u32) -> u64 {
-    let slots = (SLOT_COUNT.load(SeqCst) as usize * size_of::<ThreadSlot>()).next_multiple_of(PAGE as usize);
-    (SLOTS.load(SeqCst) as usize + slots + (index as usize + 1) * REVIVAL_STACK) as u64
+    let stacks = SLOTS.load(SeqCst) as usize + stacks_at(SLOT_COUNT.load(SeqCst) as usize);
+    (stacks + (index as usize + 1) * REVIVAL_STACK) as u64
 }
 
 /// Sets the slot array of the next capture.

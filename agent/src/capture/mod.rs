@@ -123,8 +123,8 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     }
 }
 
-/// What the first fork of a page that was just written takes, at most (25 to 100 ns were measured).
-const FORK_OF_A_PAGE: Duration = Duration::from_nanos(100);
+/// What the first fork of a page that was just written takes, at most (35 to 150 ns were measured).
+const FORK_OF_A_PAGE: Duration = Duration::from_nanos(150);
 
 /// Not where it might take longer than a stop may: threads that meet a page fault wait for its end.
 fn rehearse_fork(max_stop: Duration) {
@@ -134,7 +134,9 @@ fn rehearse_fork(max_stop: Duration) {
                 log::debug!("no rehearsal of the fork: {error:?}");
             }
         }
-        pages => log::debug!("no rehearsal of the fork: {pages:?} pages"),
+        pages => {
+            log::debug!("no rehearsal of the fork, which might take longer than a stop may: {pages:?} pages of its own")
+        }
     }
 }
 

@@ -34,6 +34,8 @@ const SERVES_WITHIN: Duration = Duration::from_secs(15);
 pub struct Rest {
     structs: Option<VmStructs>,
     collected: bool,
+    /// The chunk pool is to be emptied when the load rests.
+    pool_is_left: bool,
     done: Vec<String>,
 }
 
@@ -41,7 +43,7 @@ impl Rest {
     /// While the application serves.
     pub fn begin(jvm: &Jvm) -> Self {
         let structs = VmStructs::open();
-        let mut rest = Self { collected: false, done: Vec::new(), structs };
+        let mut rest = Self { collected: false, pool_is_left: false, done: Vec::new(), structs };
         match rest.structs.as_ref().and_then(Flags::find) {
             Some(flags) => rest.under_load(jvm, &flags),
             None => rest.say("not collected: HotSpot's flags were not found"),
@@ -63,7 +65,8 @@ impl Rest {
             return;
         }
         // Better when nothing compiles any more, if that can be had. Six seconds of serving on leave garbage: before the collection.
-        if !load::runs() {
+        self.pool_is_left = load::runs();
+        if !self.pool_is_left {
             self.empty_chunk_pool();
         }
         // It leaves all pieces unsorted: whoever asks for memory next sorts those of its arena, and touches each. Better the
@@ -78,6 +81,7 @@ impl Rest {
         }
     }
 
+    /// HotSpot tells nobody when it has done so.
     fn empty_chunk_pool(&mut self) {
         std::thread::sleep(CHUNK_POOL);
         self.say("chunk pool emptied");
@@ -87,7 +91,7 @@ impl Rest {
     pub fn end(mut self, jvm: &Jvm) -> String {
         let idle = idle::compilers_in_time();
         self.say(if idle { "compilers idle" } else { "compilers still at work" });
-        if load::is_paused() {
+        if self.pool_is_left {
             self.empty_chunk_pool();
         }
         if self.collected

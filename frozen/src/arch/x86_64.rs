@@ -20,23 +20,12 @@ pub const INSTANCE: i64 = 1 << 32;
 const _: () = assert!(offset_of!(ThreadSlot, registers) == 0);
 
 global_asm!(
-    // Stores the callee-saved registers; rsp points at the return address.
-    ".macro hotfork_save_registers",
-    "mov [rdi + {rbx}], rbx",
-    "mov [rdi + {rbp}], rbp",
-    "mov [rdi + {r12}], r12",
-    "mov [rdi + {r13}], r13",
-    "mov [rdi + {r14}], r14",
-    "mov [rdi + {r15}], r15",
-    "mov [rdi + {rsp}], rsp",
-    ".endm",
-    //
     // hotfork_park(slot, released: *u32, generation: u32, arrivals: *[u32; 2]); returns in the captured JVM only
     ".globl hotfork_park",
     ".hidden hotfork_park",
     ".type hotfork_park, @function",
     "hotfork_park:",
-    "hotfork_save_registers",
+    "mov [rdi + {rsp}], rsp",
     // Only now may the capturing thread count this one as parked (x86 keeps stores in order).
     "mov dword ptr [rdi + {state}], {parked}",
     "mov r8, rsi",
@@ -71,7 +60,14 @@ global_asm!(
     ".hidden hotfork_fork",
     ".type hotfork_fork, @function",
     "hotfork_fork:",
-    "hotfork_save_registers",
+    // The callee-saved registers; rsp points at the return address.
+    "mov [rdi + {rbx}], rbx",
+    "mov [rdi + {rbp}], rbp",
+    "mov [rdi + {r12}], r12",
+    "mov [rdi + {r13}], r13",
+    "mov [rdi + {r14}], r14",
+    "mov [rdi + {r15}], r15",
+    "mov [rdi + {rsp}], rsp",
     "mov dword ptr [rdi + {state}], {parked}",
     "mov r9, rsi",
     "mov r8, rdx",

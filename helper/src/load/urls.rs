@@ -213,7 +213,8 @@ fn ask_in_manner(
     let target = &shared.targets[index];
     let manner = target.manner(turn);
     let by_other_name = !manner.is_as_written() && !shared.lock().as_written[index];
-    if by_other_name && ask_once(target, manner, connections)? < 300 {
+    // One that minds may as well close the connection.
+    if by_other_name && ask_once(target, manner, connections).is_ok_and(|status| status < 300) {
         return Ok(());
     }
     let status = ask_once(target, Manner::as_written(manner.visitor), connections)?;

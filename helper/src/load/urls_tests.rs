@@ -11,7 +11,8 @@ struct Seen {
     by_other_name: AtomicUsize,
 }
 
-/// Answers every request for / well, those for /own if they name it as 127.0.0.1 with its port, others not.
+/// Answers every request for / well, those for /own and /shut if they name it as 127.0.0.1 with its port, others not: for /shut it
+/// closes the connection.
 fn serve() -> (u16, Arc<Seen>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (port, seen) = (listener.local_addr().unwrap().port(), Arc::new(Seen::default()));
@@ -37,7 +38,10 @@ fn answer(mut stream: &TcpStream, seen: &Seen) {
         lines.find(String::is_empty);
         seen.asked.fetch_add(1, SeqCst);
         seen.by_other_name.fetch_add(usize::from(!own), SeqCst);
-        let good = request.starts_with("GET / ") || own && request.starts_with("GET /own ");
+        if !own && request.starts_with("GET /shut ") {
+            return;
+        }
+        let good = request.starts_with("GET / ") || own && !request.starts_with("GET /lost ");
         let status = if good { "200 OK" } else { "503 Not Yet" };
         // In one piece: a second one would wait for the client's delayed acknowledgement of the first.
         if stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).is_err() {
@@ -98,13 +102,16 @@ fn a_service_is_asked_by_other_names_until_it_minds() {
     wait("it is asked by the host alone", || seen.by_other_name.load(SeqCst) > 1000);
     urls.pause();
 
-    let (port, seen) = serve();
-    let mut urls = start(port, &["/own"]);
-    wait("it is asked for long", || seen.asked.load(SeqCst) > 2000);
-    urls.pause();
-    let by_other_name = seen.by_other_name.load(SeqCst);
-    assert!((1..=CONNECTIONS).contains(&by_other_name), "{by_other_name}");
-    assert!(urls.shared.lock().failing[0].is_none());
+    for path in ["/own", "/shut"] {
+        let (port, seen) = serve();
+        let mut urls = start(port, &[path]);
+        wait("it is asked for long", || seen.asked.load(SeqCst) > 2000);
+        assert!(urls.shared.lock().failing[0].is_none(), "{path}");
+        urls.pause();
+        // The client asks a second time where a kept connection was closed.
+        let by_other_name = seen.by_other_name.load(SeqCst);
+        assert!((1..=2 * CONNECTIONS).contains(&by_other_name), "{path}: {by_other_name}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Dead stack: what lies below a thread's stack pointer, in the stack that glibc (for the first thread: the kernel) gave it.
-//! A thread goes on from where it stands in its signal handler, so its calls' frames lie above that, and whatever comes below is
+//! A thread goes on in its signal handler (in an instance: at the handler's end), so its calls' frames lie above, and whatever comes below is
 //! written before it is read: a signal may overwrite it at any time.
 //!
 //! Stacks lie side by side, often in one mapping with other memory. So it is a stack's own bounds that count; a thread whose

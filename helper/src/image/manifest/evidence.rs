@@ -53,7 +53,7 @@ impl Evidence {
         let queue = self.compile_queue.map_or("unknown".into(), |queue| queue.to_string());
         format!(
             "{} after {:.1} s and {:.1} s of work: in the last {:.1} s ({:.1} s of work) {} of {} samples in cold code, \
-             compile queue {queue}, JIT {:.2} s, {} of {} compiled methods new, {} of {} classes new",
+             shortest compile queue {queue}, JIT {:.2} s, {} of {} compiled methods new, {} of {} classes new",
             if self.warm { "warm" } else { "not proven warm" },
             seconds(self.age_ns),
             seconds(self.application_cpu_ns),
