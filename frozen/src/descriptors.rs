@@ -55,8 +55,15 @@ pub struct Request<'a> {
     pub deadline: u64,
 }
 
-/// Sends all descriptors and waits for the helper's word.
-pub fn hand_over(_frozen: &Frozen, request: &mut Request<'_>) -> Result<(), HandError> {
+/// All descriptors are on their way; the helper has not yet said that it has written them down.
+#[must_use = "the JVM may run again only when the helper has written down its descriptors"]
+pub struct HandedOver {
+    socket: i32,
+    deadline: u64,
+}
+
+/// Sends all descriptors. The helper writes them down while the template is forked.
+pub fn hand_over(_frozen: &Frozen, request: &mut Request<'_>) -> Result<HandedOver, HandError> {
     // SAFETY: only the capturing thread uses the message.
     let message = unsafe { &mut *MESSAGE.0.get() };
     message.count = 0;
@@ -86,7 +93,7 @@ pub fn hand_over(_frozen: &Frozen, request: &mut Request<'_>) -> Result<(), Hand
     }
     message.last = 1;
     flush(request.socket, message)?;
-    wait_for_word(request)
+    Ok(HandedOver { socket: request.socket, deadline: request.deadline })
 }
 
 fn flush(socket: i32, message: &mut Descriptors) -> Result<(), HandError> {
@@ -97,19 +104,22 @@ fn flush(socket: i32, message: &mut Descriptors) -> Result<(), HandError> {
     Ok(())
 }
 
-fn wait_for_word(request: &Request<'_>) -> Result<(), HandError> {
-    // SAFETY: only the capturing thread uses the answer.
-    let answer = unsafe { &mut *ANSWER.0.get() };
-    let left = request.deadline.saturating_sub(monotonic());
-    let Received { length, .. } = receive(request.socket, answer, Some(left)).map_err(HandError::Helper)?;
-    let kind = answer.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
-    match kind {
-        Some(RECORDED) => Ok(()),
-        Some(REFUSED) if length == size_of::<Refused>() => match Refused::read(answer) {
-            Some(refused) => Err(HandError::Refused(refused)),
-            None => Err(HandError::Helper(Errno(0))),
-        },
-        _ => Err(HandError::Helper(Errno(0))),
+impl HandedOver {
+    /// Waits for the helper's word.
+    pub(crate) fn await_recorded(self) -> Result<(), HandError> {
+        // SAFETY: only the capturing thread uses the answer.
+        let answer = unsafe { &mut *ANSWER.0.get() };
+        let left = self.deadline.saturating_sub(monotonic());
+        let Received { length, .. } = receive(self.socket, answer, Some(left)).map_err(HandError::Helper)?;
+        let kind = answer.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+        match kind {
+            Some(RECORDED) => Ok(()),
+            Some(REFUSED) if length == size_of::<Refused>() => match Refused::read(answer) {
+                Some(refused) => Err(HandError::Refused(refused)),
+                None => Err(HandError::Helper(Errno(0))),
+            },
+            _ => Err(HandError::Helper(Errno(0))),
+        }
     }
 }
 

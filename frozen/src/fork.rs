@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::arch::{INSTANCE, hotfork_fork};
+use crate::descriptors::{HandError, HandedOver};
 use crate::freeze::Frozen;
 use crate::state::{slot, state_of};
 use crate::syscall::{call, exit_group, futex_wait, kill, monotonic, set_signal_mask};
@@ -25,13 +26,22 @@ pub enum World {
     Instance,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForkError {
     Clone(Errno),
     /// The template did not come up before the deadline and was killed; its pid is to be reaped.
-    Deadline {
-        template: i32,
-    },
+    Deadline { template: i32 },
+    /// The helper did not write down the descriptors; the template was killed, its pid is to be reaped.
+    Descriptors { template: i32, why: HandError },
+}
+
+impl ForkError {
+    /// One that was made all the same.
+    pub fn template(&self) -> Option<i32> {
+        match self {
+            Self::Clone(_) => None,
+            Self::Deadline { template } | Self::Descriptors { template, .. } => Some(*template),
+        }
+    }
 }
 
 /// What the template works with; see `template`.
@@ -86,8 +96,14 @@ fn wait_for_child(pid: i32) -> Result<(), Errno> {
     }
 }
 
-/// Forks the template and lets the JVM go. Consumes the freeze: after this, threads run in every world.
-pub fn fork(frozen: Frozen, record: CaptureRecord, request: &Request<'_>) -> Result<World, ForkError> {
+/// Forks the template and lets the JVM go, when its descriptors are written down too: the helper does that meanwhile, on another CPU.
+/// Consumes the freeze: after this, threads run in every world.
+pub fn fork(
+    frozen: Frozen,
+    handed_over: HandedOver,
+    record: CaptureRecord,
+    request: &Request<'_>,
+) -> Result<World, ForkError> {
     let alive = number(frozen.count, frozen.leader);
     let Some(own) = slot(0) else {
         frozen.thaw();
@@ -108,12 +124,17 @@ pub fn fork(frozen: Frozen, record: CaptureRecord, request: &Request<'_>) -> Res
         return Err(ForkError::Clone(Errno(-result as i32)));
     }
     let template = result as i32;
-    let closed = wait_until_closed(request);
-    if !closed {
+    let recorded = handed_over.await_recorded();
+    let outcome = match recorded {
+        Err(why) => Err(ForkError::Descriptors { template, why }),
+        Ok(()) if wait_until_closed(request) => Ok(World::Original { template }),
+        Ok(()) => Err(ForkError::Deadline { template }),
+    };
+    if outcome.is_err() {
         let _ = kill(template, SIGKILL);
     }
     frozen.thaw();
-    if closed { Ok(World::Original { template }) } else { Err(ForkError::Deadline { template }) }
+    outcome
 }
 
 /// A template that keeps descriptors keeps the JVM's ports busy and its clients waiting.

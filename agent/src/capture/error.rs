@@ -120,6 +120,7 @@ impl From<ForkError> for CaptureError {
         match error {
             ForkError::Clone(errno) => Self::Fork(words(errno)),
             ForkError::Deadline { .. } => Self::ForkDeadline,
+            ForkError::Descriptors { why, .. } => why.into(),
         }
     }
 }

@@ -6,8 +6,8 @@
 //!  fork::rehearse    pages are made ready for the fork, which is shorter then
 //!  Suspension::all   application threads stop at their next safepoint        (undo: resumed)
 //!  freeze            every thread stands in the signal handler              (undo: thawed)
-//!  hand_over         descriptors are written down                           (undo: thawed)
-//!  fork              the child is the template; thawed in any case
+//!  hand_over         descriptors are sent to the helper                     (undo: thawed)
+//!  fork              the child is the template, while the helper writes down descriptors; thawed in any case
 //!  resume            the application runs
 //!  Session::saved    the image is written
 //! ```
@@ -104,13 +104,13 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
         Ok(World::Original { template }) => {
             suspension.resume(jvm);
             let stopped = monotonic() - started;
-            let [frozen, recorded, forked] = frozen_at;
+            let [frozen, sent, forked] = frozen_at;
             log::debug!(
                 "stood still {stopped} ns: suspension {}, freeze {}, descriptors {}, fork {}",
                 suspended - started,
                 frozen - suspended,
-                recorded - frozen,
-                forked - recorded
+                sent - frozen,
+                forked - sent
             );
             preparation.clean();
             session.save(template, started, stopped)
@@ -178,23 +178,26 @@ fn stop_and_fork(
         directory,
         deadline,
     };
-    if let Err(error) = hand_over(&frozen, &mut handing) {
-        frozen.thaw();
-        return Err(error.into());
-    }
+    let handed_over = match hand_over(&frozen, &mut handing) {
+        Ok(handed_over) => handed_over,
+        Err(error) => {
+            frozen.thaw();
+            return Err(error.into());
+        }
+    };
     times[1] = monotonic();
     record.slot_count = frozen.count.into();
     record.leader = frozen.leader.into();
     record.clocks = clocks();
     record.jvm_clock.monotonic = of_the_jvm(record.clocks.monotonic);
     let forking = fork::Request { control: session.template_control(), shared: preparation.shared.word(), deadline };
-    match fork::fork(frozen, record, &forking) {
+    match fork::fork(frozen, handed_over, record, &forking) {
         Ok(world) => {
             times[2] = monotonic();
             Ok(world)
         }
         Err(error) => {
-            if let fork::ForkError::Deadline { template } = error {
+            if let Some(template) = error.template() {
                 session::reap(template);
             }
             Err(error.into())

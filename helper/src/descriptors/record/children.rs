@@ -43,6 +43,9 @@ fn running(pid: i32) -> io::Result<Vec<Child>> {
 }
 
 fn is_own(child: &Child) -> bool {
+    if child.is_silent {
+        return true;
+    }
     let words = Process(child.pid).strings("cmdline").unwrap_or_default();
     child.name == "hotfork" && words.get(1).is_some_and(|verb| OWN.iter().any(|own| own.as_bytes() == verb))
 }
@@ -67,6 +70,9 @@ struct Child {
     name: String,
     parent: i32,
     runs: bool,
+    /// Its exit signal is 0: the template, which is being forked meanwhile. fork(2) and posix_spawn(3) ask for SIGCHLD, and what
+    /// executes a program gets that.
+    is_silent: bool,
 }
 
 impl Child {
@@ -74,9 +80,11 @@ impl Child {
     fn parse(stat: &str) -> Option<Self> {
         let (pid, rest) = stat.split_once(" (")?;
         let (name, rest) = rest.rsplit_once(") ")?;
-        let mut rest = rest.split(' ');
-        let runs = !matches!(rest.next()?, "Z" | "X");
-        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), parent: rest.next()?.parse().ok()?, runs })
+        // Of the fields of proc_pid_stat(5), from the third on.
+        let fields: Vec<_> = rest.split_ascii_whitespace().collect();
+        let runs = !matches!(*fields.first()?, "Z" | "X");
+        let (parent, is_silent) = (fields.get(1)?.parse().ok()?, fields.get(35).is_some_and(|signal| *signal == "0"));
+        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), parent, runs, is_silent })
     }
 }
 
@@ -86,8 +94,24 @@ mod tests {
 
     #[test]
     fn a_name_may_contain_parentheses() {
-        let child = Child { pid: 47, name: "a) R (b".into(), parent: 9, runs: true };
+        let child = Child { pid: 47, name: "a) R (b".into(), parent: 9, runs: true, is_silent: false };
         assert_eq!(Child::parse("47 (a) R (b) S 9 47 47 0"), Some(child));
+    }
+
+    #[test]
+    fn a_template_is_told_from_other_children_by_its_exit_signal() {
+        let stat = |signal| format!("47 (java) S 9 47 47 0{} {signal} 1 0 0", " 5".repeat(30));
+        assert!(Child::parse(&stat(0)).unwrap().is_silent);
+        assert!(!Child::parse(&stat(libc::SIGCHLD)).unwrap().is_silent);
+    }
+
+    #[test]
+    fn the_exit_signal_is_found_in_what_this_kernel_says() {
+        // exec(2) sets a process's to SIGCHLD; that of a thread beside the first is -1.
+        let is_first = std::process::id() as i32 == nix::unistd::gettid().as_raw();
+        let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let signal = stat.rsplit_once(") ").unwrap().1.split_whitespace().nth(35);
+        assert_eq!(signal, Some(if is_first { "17" } else { "-1" }));
     }
 
     #[test]
