@@ -29,9 +29,14 @@ pub enum World {
 pub enum ForkError {
     Clone(Errno),
     /// The template did not come up before the deadline and was killed; its pid is to be reaped.
-    Deadline { template: i32 },
+    Deadline {
+        template: i32,
+    },
     /// The helper did not write down the descriptors; the template was killed, its pid is to be reaped.
-    Descriptors { template: i32, why: HandError },
+    Descriptors {
+        template: i32,
+        why: HandError,
+    },
 }
 
 impl ForkError {
