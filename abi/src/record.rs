@@ -34,9 +34,8 @@ pub const STATE_GONE: u32 = 4;
 pub const FLAG_HELD: u32 = 1;
 /// The first thread of the process (tid = pid).
 pub const FLAG_LEADER: u32 = 2;
-/// Has nothing to do in an instance but to end, which takes a hundred page faults and the lock of the address space: kept
-/// until the application has run for a while.
-pub const FLAG_ENDS: u32 = 8;
+/// Would compete with the application's first moments in an instance: kept until they are over.
+pub const FLAG_LATE: u32 = 8;
 
 crate::plain_struct! {
     /// One thread of the captured JVM.

@@ -14,14 +14,15 @@ use crate::{Errno, hotspot};
 use core::sync::atomic::Ordering::SeqCst;
 use hotfork_abi::Plain;
 use hotfork_abi::record::{
-    FLAG_ENDS, FLAG_HELD, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED, ThreadSlot,
+    FLAG_HELD, FLAG_LATE, FLAG_LEADER, STATE_GONE, STATE_PARKED, STATE_RETRY, STATE_SIGNALLED, ThreadSlot,
 };
 use linux_raw_sys::general as nr;
 
 /// How often a waiting capturer looks whether a thread has ended instead of answering.
 const LOOK_AGAIN: u64 = 1_000_000;
-/// The kernel's name of HotSpot's thread.
+/// The kernel's names of HotSpot's threads.
 const ATTACH_LISTENER: &[u8; 16] = b"Attach Listener\0";
+const COMPILERS: [&[u8; 16]; 2] = [b"C1 CompilerThre\0", b"C2 CompilerThre\0"];
 const ESRCH: i32 = 3;
 const EAGAIN: i32 = 11;
 
@@ -233,9 +234,8 @@ fn forget_the_gone(request: &Request<'_>, frozen: &Frozen) {
 }
 
 /// Finds the leader, each thread's `OSThread`, and which threads to hold back in an instance: suspended
-/// application threads that wait in a system call, and the attach listener, whose thread ends in an instance (its
-/// socket is the captured JVM's) and would compete with the renewal. (One that computes in native code is let go:
-/// it may hold the allocator's lock, and stops by itself on its way back to Java.)
+/// application threads that wait in a system call, and those that would compete with its first moments.
+/// (One that computes in native code is let go: it may hold the allocator's lock, and stops by itself on its way back to Java.)
 fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeError> {
     for index in 0..frozen.count {
         let Some(slot) = slot(index) else { continue };
@@ -250,17 +250,31 @@ fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeErro
             }
             let Some(thread) = hotspot::thread_of((*slot).fs_base) else { continue };
             (*slot).os_thread_id = hotspot::os_thread_id(thread);
-            let of_the_application = request.suspended.binary_search(&thread).is_ok() && hotspot::in_native(thread);
-            let ends = (*slot).name == *ATTACH_LISTENER;
-            if (*slot).ucontext != 0
-                && (of_the_application || ends)
-                && Frame::new((*slot).ucontext).interrupted_call().is_some_and(waits_for_others)
+            if (*slot).ucontext == 0 {
+                continue;
+            }
+            let frame = Frame::new((*slot).ucontext);
+            if competes(&(*slot).name, frame) {
+                (*slot).flags |= FLAG_LATE;
+            } else if request.suspended.binary_search(&thread).is_ok()
+                && hotspot::in_native(thread)
+                && frame.interrupted_call().is_some_and(waits_for_others)
             {
-                (*slot).flags |= if ends { FLAG_ENDS } else { FLAG_HELD };
+                (*slot).flags |= FLAG_HELD;
             }
         }
     }
     if frozen.leader == 0 { Err(FreezeError::NoLeader) } else { Ok(()) }
+}
+
+/// The attach listener ends in an instance (its socket is the captured JVM's), which takes a hundred page faults and the lock of the
+/// address space. A compiler without a task waits for one with a timeout, in a wait that holds no lock: what the first requests queue it compiles
+/// when they are answered.
+fn competes(name: &[u8; 16], frame: Frame) -> bool {
+    if COMPILERS.contains(&name) {
+        return frame.futex_deadline().is_some();
+    }
+    name == ATTACH_LISTENER && frame.interrupted_call().is_some_and(waits_for_others)
 }
 
 /// Whether this interrupted system call is one in which a thread waits for the outside world.

@@ -13,7 +13,7 @@ use crate::template::{RECORD, SIGACTIONS};
 use crate::{clock, later};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use hotfork_abi::record::{FLAG_ENDS, FLAG_HELD, ThreadSlot};
+use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
 use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
 use hotfork_abi::{PAGE, Plain};
 use linux_raw_sys::general as nr;
@@ -278,10 +278,10 @@ pub fn epoch() -> u32 {
 fn wait_for_release(slot: *mut ThreadSlot) {
     // SAFETY: the slot is the calling thread's own, its flags were set before the fork.
     let flags = unsafe { (*slot).flags };
-    let word = if flags & (FLAG_HELD | FLAG_ENDS) != 0 { &SECOND } else { &FIRST };
+    let word = if flags & (FLAG_HELD | FLAG_LATE) != 0 { &SECOND } else { &FIRST };
     let epoch = EPOCH.load(SeqCst);
     wait_until(word, epoch, u64::MAX / 2);
-    if flags & FLAG_ENDS != 0 {
+    if flags & FLAG_LATE != 0 {
         wait_for_first_moments();
     }
 }

@@ -70,7 +70,7 @@ use Kind::*;
 
 /// Members that renewal uses, looked up before the capture. One that is missing here is looked up in the
 /// instance, where that costs a page fault or two.
-const MEMBERS: [(&str, Kind, &str, &str); 27] = [
+const MEMBERS: [(&str, Kind, &str, &str); 28] = [
     (PROCESS_ENVIRONMENT, StaticField, "theEnvironment", "Ljava/util/HashMap;"),
     (VARIABLE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;"),
     (VALUE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Value;"),
@@ -82,6 +82,7 @@ const MEMBERS: [(&str, Kind, &str, &str); 27] = [
     (PROCESS_HANDLE, Field, "startTime", "J"),
     (ATOMIC_LONG, Field, "value", "J"),
     (THREAD, Field, "threadLocalRandomProbe", "I"),
+    (THREAD, Field, "threadLocalRandomSeed", "J"),
     (RANDOM, StaticField, "seedUniquifier", "Ljava/util/concurrent/atomic/AtomicLong;"),
     (RANDOM, Field, "seed", "Ljava/util/concurrent/atomic/AtomicLong;"),
     (THREAD_LOCAL_RANDOM, StaticField, "seeder", "Ljava/util/concurrent/atomic/AtomicLong;"),

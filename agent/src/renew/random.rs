@@ -40,7 +40,7 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses, threads: &[jthread]) -> Result<(
             }
         }
     }
-    threads_seed_themselves_again(jvm, classes, threads)?;
+    seed_threads(jvm, classes, threads, &mut entropy)?;
     for class in [NATIVE_PRNG, NATIVE_PRNG_BLOCKING, NATIVE_PRNG_NON_BLOCKING] {
         if let Some(class) = classes.initialised(jvm, class) {
             native_prng(jvm, classes, class, &mut entropy)?;
@@ -58,13 +58,19 @@ fn set_atomic(jvm: &Jvm, classes: &KnownClasses, object: jobject, value: i64) ->
     classes.needed(jvm, ATOMIC_LONG)?.set_long(jvm, object, "value", value)
 }
 
-/// A thread whose probe is 0 takes a new seed from ThreadLocalRandom's seeder at its next use.
-fn threads_seed_themselves_again(jvm: &Jvm, classes: &KnownClasses, threads: &[jthread]) -> Result<(), JavaError> {
+/// Seeds of `ThreadLocalRandom`. A probe of 0 would make each thread seed itself at its next use, but by a branch that compiled code has never
+/// taken: an uncommon trap wherever `ThreadLocalRandom.current` is inlined.
+fn seed_threads(
+    jvm: &Jvm,
+    classes: &KnownClasses,
+    threads: &[jthread],
+    entropy: &mut Entropy,
+) -> Result<(), JavaError> {
     let class = classes.needed(jvm, THREAD)?;
     for &thread in threads {
-        // Most have never drawn: their pages stay shared.
+        // Most have never drawn (their probe is 0): their pages stay shared.
         if class.int(jvm, thread, "threadLocalRandomProbe")? != 0 {
-            class.set_int(jvm, thread, "threadLocalRandomProbe", 0)?;
+            class.set_long(jvm, thread, "threadLocalRandomSeed", entropy.long()?)?;
         }
     }
     Ok(())

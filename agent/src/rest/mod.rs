@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How long the application's load is looked at first.
 const LOOK: Duration = Duration::from_millis(500);
+/// ... and how often, where its load is Hotfork's: that is silent for a second at times.
+const LOOKS_AT_SILENCE: usize = 4;
 /// An application that uses less than a twentieth of a processor will not call its methods in time.
 const BUSY: u32 = 20;
 /// HotSpot's pool of arena chunks is emptied every five seconds (ChunkPoolCleaner): what the compilers used goes back to
@@ -109,6 +111,11 @@ impl Rest {
 }
 
 fn is_busy(threads: &mut Threads) -> bool {
+    let looks = if load::runs() { LOOKS_AT_SILENCE } else { 1 };
+    (0..looks).any(|_| is_busy_now(threads))
+}
+
+fn is_busy_now(threads: &mut Threads) -> bool {
     let used = threads.look().and_then(|_| {
         std::thread::sleep(LOOK);
         threads.look()

@@ -23,6 +23,10 @@ const REST_AT_MOST: Duration = Duration::from_millis(500);
 /// or dropped.
 const WINDOW: Duration = Duration::from_millis(100);
 const NOTHING: Duration = Duration::from_millis(5);
+/// A service that nobody has asked for a while does what it does not do under load: a pool looks whether its connections live (HikariCP after half
+/// a second). Instances begin so, and code compiled under load alone has traps there. Rare, and each time rarer: silence trains nothing else.
+const SILENCE: Duration = Duration::from_millis(1100);
+const FIRST_SILENCE_AFTER: Duration = Duration::from_secs(4);
 /// An address that has had no good answer for so long is told.
 const PATIENCE: Duration = Duration::from_secs(5);
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
@@ -62,6 +66,8 @@ pub struct Urls {
     process: Process,
     told: bool,
     pace: Pace,
+    /// When the next silence is due, and how long after its end the one after that.
+    silence: (Instant, Duration),
 }
 
 /// When it was looked at the compilers last, and what CPU time they had used.
@@ -69,6 +75,8 @@ struct Pace {
     began: Instant,
     looked: Instant,
     used: Duration,
+    /// How long it rests at least.
+    at_least: Duration,
 }
 
 impl Urls {
@@ -82,13 +90,20 @@ impl Urls {
             // They end with the process.
             std::thread::spawn(move || ask(&shared, number));
         }
-        Self { shared, process, told: false, pace: Pace::new(process) }
+        let silence = (Instant::now() + FIRST_SILENCE_AFTER, 2 * FIRST_SILENCE_AFTER);
+        Self { shared, process, told: false, pace: Pace::new(process), silence }
     }
 
     /// Lets the compilers catch up from time to time; to be called ten times a second or more.
     pub fn pace(&mut self) {
         let (now, phase) = (Instant::now(), self.shared.lock().phase);
         match phase {
+            Phase::Asks if now >= self.silence.0 => {
+                let (_, after) = self.silence;
+                self.silence = (now + SILENCE + after, 2 * after);
+                self.pace = Pace { at_least: SILENCE, ..Pace::new(self.process) };
+                self.enter(Phase::Rests);
+            }
             Phase::Asks if now - self.pace.began >= STRETCH => {
                 let used = self.pace.used;
                 self.pace = Pace::new(self.process);
@@ -100,7 +115,8 @@ impl Urls {
                 let used = compilers::cpu(self.process);
                 let more = used.saturating_sub(self.pace.used);
                 (self.pace.looked, self.pace.used) = (now, used);
-                if more <= NOTHING || now - self.pace.began >= REST_AT_MOST {
+                let rested = now - self.pace.began;
+                if rested >= self.pace.at_least && (more <= NOTHING || rested >= REST_AT_MOST) {
                     self.resume();
                 }
             }
@@ -150,7 +166,7 @@ impl Urls {
 impl Pace {
     fn new(process: Process) -> Self {
         let now = Instant::now();
-        Self { began: now, looked: now, used: compilers::cpu(process) }
+        Self { began: now, looked: now, used: compilers::cpu(process), at_least: Duration::ZERO }
     }
 }
 

@@ -29,6 +29,10 @@ const LOOKS_EVERY: Duration = Duration::from_millis(2);
 /// An instance rests when no thread has used any CPU time for so long.
 const RESTS: Duration = Duration::from_millis(10);
 const RESTS_WITHIN: Duration = Duration::from_millis(200);
+/// An instance keeps its compilers until it has run for 50 ms (`frozen/src/instance.rs`).
+const COMPILERS_BEGIN: Duration = Duration::from_millis(75);
+const COMPILERS_REST: Duration = Duration::from_millis(25);
+const COMPILERS_REST_WITHIN: Duration = Duration::from_millis(500);
 
 pub struct Instance {
     child: Child,
@@ -169,6 +173,21 @@ impl Instance {
             let now = self.cpu();
             if now == before || Instant::now() > end {
                 return Ok(());
+            }
+            before = now;
+        }
+    }
+
+    /// CPU time that the compilers have used, in nanoseconds, once they have come to what was asked of them.
+    pub fn compiled(&self) -> u64 {
+        std::thread::sleep(COMPILERS_BEGIN);
+        let end = Instant::now() + COMPILERS_REST_WITHIN;
+        let mut before = self.used().compiling();
+        loop {
+            std::thread::sleep(COMPILERS_REST);
+            let now = self.used().compiling();
+            if now == before || Instant::now() > end {
+                return now;
             }
             before = now;
         }

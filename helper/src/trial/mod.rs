@@ -68,7 +68,7 @@ fn ask(
     let by_first_answer = pages::without(&look()?, &before);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
-    let compiling_ns = instance.used().compiling();
+    let compiling_ns = instance.compiled();
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,

@@ -17,7 +17,7 @@ pub struct Trial {
     pub faults: u64,
     /// CPU time by then, in nanoseconds.
     pub threads: Vec<(String, u64)>,
-    /// CPU time of the compilers by the end of all requests, in nanoseconds.
+    /// CPU time of the compilers when they had come to what all requests asked of them, in nanoseconds.
     pub compiling_ns: u64,
     /// Every instance would compile that much anew.
     pub poor: bool,
@@ -43,7 +43,7 @@ impl Trial {
             self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
         format!(
             "first request {:.1} ms, later ones {:.1} ms; {} pages written before it and brought in ahead, {} by it and \
-             brought in soon after; {} faults; CPU: {}; compilers by the last request {:.1} ms{}",
+             brought in soon after; {} faults; CPU: {}; compilers for all requests {:.1} ms{}",
             milliseconds(self.first_request_ns),
             milliseconds(self.later_request_ns),
             self.pages_before,
