@@ -54,7 +54,8 @@ fn each_signal_alone_speaks_against_it() {
     assert_eq!(reasons(|tick| tick.queue = if last(tick) { 3 } else { 9 }), [Reason::Queue { shortest: 3 }]);
     assert_eq!(reasons(|tick| tick.queue = if last(tick) { 2 } else { 9 }), [], "the compilers keep up");
     assert!(matches!(reasons(|tick| tick.cold = 10)[..], [Reason::Cold { per_cent, .. }] if per_cent == 20.0));
-    assert!(matches!(reasons(|tick| tick.jit_cpu = TICK / 4)[..], [Reason::Jit { .. }]));
+    assert!(matches!(reasons(|tick| tick.jit_cpu = TICK / 3)[..], [Reason::Jit { .. }]));
+    assert_eq!(reasons(|tick| tick.jit_cpu = TICK / 5), [], "they have a fifth of the application's CPU time to do");
     assert!(matches!(reasons(|tick| tick.classes += tick.at / TICK * 4)[..], [Reason::NewClasses { .. }]));
     assert!(matches!(
         reasons(|tick| tick.hot_methods += (tick.at / TICK * 20) as u32)[..],
@@ -118,7 +119,7 @@ fn one_that_goes_on_wants_windows_of_the_jvms_age() {
 #[test]
 fn without_a_symbol_table_the_compilers_are_judged_by_their_cpu_time() {
     assert_eq!(reasons(|tick| tick.queue = QUEUE_UNKNOWN), []);
-    assert!(!reasons(|tick| (tick.queue, tick.jit_cpu) = (QUEUE_UNKNOWN, TICK / 4)).is_empty());
+    assert!(!reasons(|tick| (tick.queue, tick.jit_cpu) = (QUEUE_UNKNOWN, TICK / 5)).is_empty());
 }
 
 #[test]
