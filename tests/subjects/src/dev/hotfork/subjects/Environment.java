@@ -16,6 +16,8 @@ import java.util.TreeSet;
 public final class Environment extends Subject {
     private static final String ONLY_ORIGINAL = "HOTFORK_ONLY_ORIGINAL";
     private static final String TEST = "HOTFORK_TEST_ENV";
+    /** By which `hotfork run` tells its agent that it is the one. */
+    private static final String OF_RUN = "HOTFORK_RUN_PID";
 
     private Map<String, String> before;
 
@@ -57,7 +59,10 @@ public final class Environment extends Subject {
         Process env = new ProcessBuilder("env", "-0").start();
         same("a child", parse(new String(env.getInputStream().readAllBytes())), java);
         require(env.waitFor() == 0, "env ended with %d", env.exitValue());
-        same("/proc", parse(Files.readString(Path.of("/proc/self/environ"))), java);
+        Map<String, String> proc = parse(Files.readString(Path.of("/proc/self/environ")));
+        // What exec(2) was told stays there; it is taken out of libc's environment before Java reads that.
+        proc.remove(OF_RUN);
+        same("/proc", proc, java);
         return java;
     }
 
