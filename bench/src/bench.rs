@@ -21,7 +21,7 @@ pub struct BenchArgs {
     /// Measure only this; may be repeated [default: all]
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
-    /// Start only this sample, http-service or spring-service; may be repeated [default: both]
+    /// Start only this sample, http-service or spring-service, and watch the detector with it alone; may be repeated [default: both]
     #[arg(long, value_name = "NAME", value_parser = [HTTP.name, SPRING.name])]
     sample: Vec<String>,
     /// Rounds of all ways to start [default: 10, with --quick 3]
@@ -154,7 +154,7 @@ pub fn run(args: &BenchArgs) -> Outcome<()> {
         one_jdk(&mut bench, jdk, args, &mut report)?;
     }
     if args.measures(Part::Detector) {
-        report.detector = Some(detector::measure(&mut bench, &jdks)?);
+        report.detector = Some(detector::measure(&mut bench, &jdks, |sample| args.wants(sample))?);
     }
     bench.progress.clear();
     report.figures = figures::of(&report);
@@ -178,9 +178,12 @@ impl BenchArgs {
     }
 
     fn samples(&self) -> impl Iterator<Item = &'static Sample> {
-        [&HTTP, &SPRING]
-            .into_iter()
-            .filter(|sample| self.sample.is_empty() || self.sample.iter().any(|name| name == sample.name))
+        [&HTTP, &SPRING].into_iter().filter(|sample| self.wants(sample))
+    }
+
+    /// Also under another load, which its name tells behind the sample's.
+    fn wants(&self, sample: &Sample) -> bool {
+        self.sample.is_empty() || self.sample.iter().any(|name| sample.name.starts_with(name.as_str()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! From just before exec to the first whole answer, and the requests after it.
 
+use crate::apart::Apart;
 use crate::clock;
 use crate::failure::{During, Failure, Outcome, fail};
 use crate::http::Connection;
@@ -14,9 +15,6 @@ use std::time::{Duration, Instant};
 /// How often the starter looks whether its child lives.
 const LOOK: Duration = Duration::from_millis(100);
 const HANG: Duration = Duration::from_secs(300);
-/// A client that is busy before the process is there gets it as a neighbour: until exec the starter's own CPU seems to be taken, so the scheduler puts
-/// the child on the client's, where it waits for its turn (1 to 4 ms in half of the Spring service's restores). Nothing listens as soon as this.
-const UNTIL_THE_STARTER_SLEEPS: Duration = Duration::from_micros(200);
 /// Requests from the second to the twentieth.
 pub const FURTHER_REQUESTS: usize = 19;
 /// ... to the hundredth, after which compiled methods are counted.
@@ -47,39 +45,28 @@ impl FirstResponse {
         &self.later_requests[..self.later_requests.len().min(FURTHER_REQUESTS)]
     }
 
-    /// Starts a process, and a client that tries to connect at once. The client sends its request as soon as something listens, then
-    /// `further` ones.
+    /// Starts a process while a client already tries to connect, each on a CPU of its own at first (`apart`). The client sends its request as soon
+    /// as something listens, then `further` ones.
     pub fn of(
         start: impl FnOnce() -> Outcome<Process>,
         port: u16,
         path: &str,
         further: usize,
     ) -> Outcome<(Process, Self)> {
-        if Connection::try_open(port).is_ok() {
-            return fail(format!("something else listens on port {port}"));
-        }
         let stop = AtomicBool::new(false);
         let (answered, answers) = channel();
-        let (begin, begins) = channel();
+        let apart = Apart::find()?;
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                // Nothing comes when the process could not be started.
-                if begins.into_iter().next().is_none() {
-                    return;
-                }
-                std::thread::sleep(UNTIL_THE_STARTER_SLEEPS);
-                let answer = ask_as_soon_as_possible(port, path, &stop);
+                let answer = apart.client().and_then(|()| ask_as_soon_as_possible(port, path, &stop));
                 // Nobody listens any more when the process could not be started.
                 let _ = answered.send(answer);
             });
-            let first = start().and_then(|mut process| {
-                // It ends after this thread alone.
-                let _ = begin.send(());
+            let first = apart.start(start).and_then(|mut process| {
                 let answer = wait_for_answer(&mut process, &answers, port)?;
                 Self::complete(process, answer, path, further)
             });
             stop.store(true, Ordering::Relaxed);
-            drop(begin);
             first
         })
     }
@@ -89,6 +76,9 @@ impl FirstResponse {
         let (faults, cpu, threads) = (proc::faults(pid)?, clock::cpu_of(pid)?, proc::threads(pid)?);
         let private_memory = proc::private_memory(pid)?;
         let Answer { mut connection, connected, at, body } = answer;
+        if connected < process.spawned {
+            return Err(process.failure("was not alone: something else listened on its port"));
+        }
         let later_requests =
             requests(&mut connection, path, &body, further).map_err(|failure| no_answer(&process, &failure))?;
         let (since_exec, first_request) = (at - process.spawned, at - connected);

@@ -1,6 +1,7 @@
 //! `hotfork-bench`: what `./x demo` and `./x bench` run.
 #![deny(unsafe_code)]
 
+mod apart;
 mod bench;
 mod clock;
 mod demo;

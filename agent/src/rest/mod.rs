@@ -17,6 +17,7 @@ use crate::jvm::Jvm;
 use crate::load;
 use crate::warm::{Threads, Used};
 use hotfork_frozen::instance::epoch;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long the application's load is looked at first.
@@ -31,6 +32,11 @@ const CHUNK_POOL: Duration = Duration::from_millis(5500);
 /// The application's CPU time after which its code is disarmed again.
 const SERVED: Duration = Duration::from_millis(750);
 const SERVES_WITHIN: Duration = Duration::from_secs(15);
+/// A verdict may come while compilers use up to a quarter of the application's CPU time. Instances gain from what they still have to do, and from what
+/// the collection has dropped: it is awaited, until a tenth was enough for a second.
+const COMPILERS_PART: u64 = 10;
+const SECOND_OF_LOOKS: usize = 8;
+const COMPILES_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is done while the application serves, and after it has been given a rest; and what came of it, for the image.
 pub struct Rest {
@@ -123,21 +129,52 @@ fn is_busy_now(threads: &mut Threads) -> bool {
     used.is_ok_and(|Used { app, .. }| Duration::from_nanos(app) * BUSY >= LOOK)
 }
 
-/// Lets the application serve until its code is disarmed.
+/// Lets the application serve until its code is disarmed, and its compilers keep up.
 fn serve(threads: &mut Threads) -> String {
     let (begin, born) = (Instant::now(), epoch());
+    let (mut served, mut second) = (Duration::ZERO, VecDeque::new());
     // What it used before.
-    let mut served = threads.look().map(|_| Duration::ZERO);
-    while let Ok(so_far) = served
-        && so_far < SERVED
-        && begin.elapsed() < SERVES_WITHIN
-        && epoch() == born
-    {
+    let mut looked = threads.look().is_ok();
+    while looked && !is_served(served, &second, begin.elapsed()) && epoch() == born {
         std::thread::sleep(LOOK / 4);
-        served = threads.look().map(|used| so_far + Duration::from_nanos(used.app));
+        looked = threads.look().is_ok_and(|used| {
+            served += Duration::from_nanos(used.app);
+            second.push_front(used);
+            second.truncate(SECOND_OF_LOOKS);
+            true
+        });
     }
-    match served {
-        Ok(served) if served >= SERVED => format!("served on for {:.1?}", begin.elapsed()),
-        _ => format!("served too little in {:.1?}: its code is not all disarmed", begin.elapsed()),
+    let took = begin.elapsed();
+    match served < SERVED {
+        true => format!("served too little in {took:.1?}: its code is not all disarmed"),
+        false if keep_up(&second) => format!("served on for {took:.1?}"),
+        false => format!("served on for {took:.1?} with its compilers at work"),
+    }
+}
+
+fn is_served(served: Duration, second: &VecDeque<Used>, took: Duration) -> bool {
+    if served < SERVED { took >= SERVES_WITHIN } else { keep_up(second) || took >= COMPILES_WITHIN }
+}
+
+/// Over the last second.
+fn keep_up(second: &VecDeque<Used>) -> bool {
+    let (jit, app) = second.iter().fold((0, 0), |(jit, app), used| (jit + used.jit, app + used.app));
+    second.len() == SECOND_OF_LOOKS && jit * COMPILERS_PART <= app
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_serves_on_until_its_compilers_keep_up() {
+        let looks = |jit| VecDeque::from(vec![Used { app: 100, jit, jvm: 0 }; SECOND_OF_LOOKS]);
+        let soon = Duration::from_secs(2);
+        assert!(is_served(SERVED, &looks(10), soon));
+        assert!(!is_served(SERVED, &looks(11), soon));
+        assert!(!is_served(SERVED, &looks(10).into_iter().skip(1).collect(), soon), "less than a second");
+        assert!(is_served(SERVED, &looks(11), COMPILES_WITHIN), "they are not waited for for ever");
+        assert!(!is_served(SERVED / 2, &looks(0), COMPILES_WITHIN), "its code is armed");
+        assert!(is_served(SERVED / 2, &looks(0), SERVES_WITHIN));
     }
 }

@@ -75,17 +75,17 @@ impl Run {
 }
 
 /// Subjects take turns, and so do the JDKs.
-pub fn measure(bench: &mut Bench, jdks: &[Jdk]) -> Outcome<Detector> {
+pub fn measure(bench: &mut Bench, jdks: &[Jdk], wanted: impl Fn(&Sample) -> bool) -> Outcome<Detector> {
     let when = bench.plan.detector_when.clone();
     let (mut runs, mut idle) = (Vec::new(), Vec::new());
     for (number, jdk) in (1..=bench.plan.detector_runs).zip(jdks.iter().cycle()) {
-        for sample in SUBJECTS {
+        for sample in SUBJECTS.into_iter().filter(|sample| wanted(sample)) {
             let setting = Setting { jdk, sample, collector: Collector::G1 };
             bench.progress.step(&format!("{}: run {number} with when={when}", setting.name()));
             runs.push(run(bench, &setting, &when)?);
         }
     }
-    for (sample, jdk) in IDLE.into_iter().zip(jdks.iter().rev().cycle()) {
+    for (sample, jdk) in IDLE.into_iter().zip(jdks.iter().rev().cycle()).filter(|(sample, _)| wanted(sample)) {
         let setting = Setting { jdk, sample, collector: Collector::G1 };
         bench.progress.step(&format!("{}: idle with when={when}", setting.name()));
         idle.push(idle_run(bench, &setting, &when)?);

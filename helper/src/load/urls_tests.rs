@@ -82,6 +82,34 @@ fn a_pause_has_no_connections_and_no_requests() {
 }
 
 #[test]
+fn silence_keeps_connections_and_comes_ever_rarer() {
+    let (port, seen) = serve();
+    let mut urls = start(port, &["/"]);
+    wait("all clients ask", || seen.open.load(SeqCst) == CONNECTIONS && seen.asked.load(SeqCst) > 100);
+    let (_, after) = urls.silence;
+    let begun = Instant::now();
+    urls.silence.0 = begun;
+    urls.pace();
+    std::thread::sleep(Duration::from_millis(50));
+    let asked = seen.asked.load(SeqCst);
+    while begun.elapsed() < SILENCE - WINDOW {
+        urls.pace();
+        assert!(urls.shared.lock().phase == Phase::Rests);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((seen.open.load(SeqCst), seen.asked.load(SeqCst)), (CONNECTIONS, asked));
+    let end = begun + Duration::from_secs(20);
+    while seen.asked.load(SeqCst) == asked {
+        assert!(Instant::now() < end, "they ask again");
+        urls.pace();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(begun.elapsed() >= SILENCE);
+    assert_eq!(urls.silence, (urls.silence.0, 2 * after));
+    assert!(urls.silence.0 >= begun + SILENCE + after);
+}
+
+#[test]
 fn a_connection_lasts_for_some_requests() {
     let (port, seen) = serve();
     let mut urls = start(port, &["/", "/"]);
