@@ -80,6 +80,11 @@ crate::plain_struct! {
     }
 }
 
+/// The application's first moments in an instance, in nanoseconds, which the JVM's own threads leave to it. Their waits
+/// last so long at least: HotSpot deflates monitors once in a minute, so the Monitor Deflation Thread of an old image has
+/// 6 ms of work when its quarter of a second is over.
+pub const FIRST_MOMENTS: u64 = 50_000_000;
+
 /// Moments of a restore, CLOCK_MONOTONIC in nanoseconds; indices into `InstanceArgs::times`.
 pub const TIME_MAIN: usize = 0;
 pub const TIME_CHECKED: usize = 1;

@@ -14,7 +14,7 @@ use crate::{clock, later};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
-use hotfork_abi::restore::{InstanceArgs, TIME_THREADS};
+use hotfork_abi::restore::{FIRST_MOMENTS, InstanceArgs, TIME_THREADS};
 use hotfork_abi::{PAGE, Plain};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_SET_NAME;
@@ -42,10 +42,6 @@ const RSEQ_LENGTH: u64 = 32;
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED`
 const RSEQ_FAILED: u32 = -2i32 as u32;
 const SIGNALS: i32 = 64;
-/// The application's first moments in an instance, in nanoseconds, which the JVM's own threads leave to it. Their waits
-/// last so long at least: HotSpot deflates monitors once in a minute, so the Monitor Deflation Thread of an old image has
-/// 6 ms of work when its quarter of a second is over.
-pub const FIRST_MOMENTS: u64 = 50_000_000;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 

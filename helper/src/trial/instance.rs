@@ -6,6 +6,7 @@
 
 use crate::image::manifest::{Kind, Manifest};
 use crate::proc::Process;
+use hotfork_abi::restore::FIRST_MOMENTS;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid, setsid};
@@ -29,8 +30,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(2);
 /// An instance rests when no thread has used any CPU time for so long.
 const RESTS: Duration = Duration::from_millis(10);
 const RESTS_WITHIN: Duration = Duration::from_millis(200);
-/// An instance keeps its compilers until it has run for 50 ms (`frozen/src/instance.rs`).
-const COMPILERS_BEGIN: Duration = Duration::from_millis(75);
+/// Before, an instance keeps its compilers from their work.
+const COMPILERS_BEGIN: Duration = Duration::from_nanos(FIRST_MOMENTS);
 const COMPILERS_REST: Duration = Duration::from_millis(25);
 const COMPILERS_REST_WITHIN: Duration = Duration::from_millis(500);
 
@@ -151,8 +152,8 @@ impl Instance {
         self.addresses.get(&old).copied()
     }
 
-    /// Waits until its threads are there, and have done what they do without a request.
-    pub fn comes_to_rest(&self, threads: usize) -> Result<(), String> {
+    /// Waits until its threads are there, and have done what they do without a request. Since when they were there.
+    pub fn comes_to_rest(&self, threads: usize) -> Result<Instant, String> {
         let end = Instant::now() + LISTENS_WITHIN;
         let tasks = self.process().path("task");
         // It is counted here before its threads are: what it became the instance from has one.
@@ -165,6 +166,7 @@ impl Instance {
             }
             std::thread::sleep(LOOKS_EVERY);
         }
+        let alive = Instant::now();
         // An application that works on by itself never rests.
         let end = Instant::now() + RESTS_WITHIN;
         let mut before = self.cpu();
@@ -172,15 +174,15 @@ impl Instance {
             std::thread::sleep(RESTS);
             let now = self.cpu();
             if now == before || Instant::now() > end {
-                return Ok(());
+                return Ok(alive);
             }
             before = now;
         }
     }
 
     /// CPU time that the compilers have used, in nanoseconds, once they have come to what was asked of them.
-    pub fn compiled(&self) -> u64 {
-        std::thread::sleep(COMPILERS_BEGIN);
+    pub fn compiled(&self, alive: Instant) -> u64 {
+        std::thread::sleep(COMPILERS_BEGIN.saturating_sub(alive.elapsed()));
         let end = Instant::now() + COMPILERS_REST_WITHIN;
         let mut before = self.used().compiling();
         loop {

@@ -61,14 +61,14 @@ fn ask(
     threads: usize,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let look = || pages::written(instance.process(), operations).map_err(|error| error.to_string());
-    instance.comes_to_rest(threads)?;
+    let alive = instance.comes_to_rest(threads)?;
     let before = look()?;
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let by_first_answer = pages::without(&look()?, &before);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
-    let compiling_ns = instance.compiled();
+    let compiling_ns = instance.compiled(alive);
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,
