@@ -14,7 +14,7 @@ import java.util.concurrent.locks.LockSupport;
  * Virtual threads that are busy, parked, asleep, waiting, in a read, and pinned to their carriers. Of these three or more must be
  * free: where all others are pinned, the last one that JDK 21 puts to sleep does not look for tasks again that have come meanwhile
  * (ForkJoinPool.awaitWork does so only when no carrier is active, and pinned ones count). Then all threads stall, in a JVM
- * without Hotfork too: with one free carrier after 5 of 240 collections by jcmd GC.run, with three after none of 360.
+ * without Hotfork too: with one free carrier after 5 of 240 collections by jcmd GC.run, with three after none of 320.
  */
 @Traits(virtualThreads = true, options = "-Djdk.virtualThreadScheduler.parallelism=6")
 public final class VirtualThreads extends Subject {
