@@ -30,3 +30,6 @@ mod report;
 mod resnapshot;
 mod rest;
 mod warm;
+
+#[global_allocator]
+static ALLOCATOR: renew::Allocator = renew::Allocator;

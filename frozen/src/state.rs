@@ -39,8 +39,8 @@ pub static WAITING_CODE: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(
 pub static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// What a thread needs until it is back where it was interrupted. On its own stack each would write a page of it in each instance; of
-/// these four share one. (Some 200 bytes are used.)
-const REVIVAL_STACK: usize = 1024;
+/// these eight share one. (Some 200 bytes are used.)
+const REVIVAL_STACK: usize = 512;
 
 /// Where the stacks begin behind so many slots.
 const fn stacks_at(capacity: usize) -> usize {

@@ -7,12 +7,16 @@
 #![no_main]
 #![allow(unsafe_code)]
 
+use dlmalloc::GlobalDlmalloc;
 use hotfork_helper::cli::{Cli, told};
 use hotfork_helper::exit::ExitCode;
 use hotfork_helper::restore::start::Start;
 use hotfork_helper::{descriptors, say, verbs};
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
+
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 /// # Safety
 /// Called by libc's start-up code, once.

@@ -27,7 +27,7 @@ pub use spawn::{Adopted, Helper, start_helper};
 use crate::hotspot;
 use crate::jvm::Jvm;
 use crate::options::Options;
-use crate::renew::Renewal;
+use crate::renew::{self, Renewal};
 use crate::rest::malloc;
 use hotfork_abi::record::HeapLayout;
 use hotfork_frozen::clock::of_the_jvm;
@@ -82,6 +82,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     if options.quiesce {
         malloc::trim();
     }
+    malloc::fill_cache();
     rehearse_fork(options.max_stop);
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
@@ -93,6 +94,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline, &mut frozen_at);
     match outcome {
         Ok(World::Instance) => {
+            renew::begin();
             renewal.run(jvm, suspension.everyone());
             suspension.resume(jvm);
             hotfork_frozen::instance::second_release();

@@ -33,9 +33,9 @@ pub fn rehearse(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
     Ok(())
 }
 
-pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs, room: Room) -> Result<(), JavaError> {
+pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Result<(), JavaError> {
     let old = Variables::current();
-    replace(arguments, room);
+    replace(arguments);
     let new = Variables::current();
     let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(()) };
     let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(()) };
@@ -137,19 +137,9 @@ impl Variables {
     }
 }
 
-/// Memory for an array of variables.
-pub type Room = Vec<*mut c_char>;
-
-/// Made before the capture: a request that malloc has no piece of that size for makes it sort all that was freed since its last
-/// trim, and each piece touches a page (65 of them in half of the HTTP service's images).
-pub fn room() -> Room {
-    const MOST_HAVE_FEWER: usize = 512;
-    Vec::with_capacity(MOST_HAVE_FEWER.max(2 * Variables::current().iter().count()))
-}
-
 /// Points `environ` at the restorer's strings. The array is leaked: libc may keep it for ever.
-fn replace(arguments: &InstanceArgs, mut pointers: Room) {
-    pointers.reserve_exact(arguments.environment_count as usize + 1);
+fn replace(arguments: &InstanceArgs) {
+    let mut pointers = Vec::with_capacity(arguments.environment_count as usize + 1);
     let mut at = arguments.environment;
     for _ in 0..arguments.environment_count {
         pointers.push(at as *mut c_char);

@@ -5,6 +5,7 @@
 //! take no lock. Classes are looked up before the capture; one that nobody has initialised has no state
 //! to renew.
 
+mod allocator;
 mod environment;
 mod files;
 mod java;
@@ -12,6 +13,8 @@ mod names;
 mod process;
 mod random;
 mod times;
+
+pub use allocator::{Allocator, begin};
 
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
@@ -22,7 +25,6 @@ use hotfork_frozen::later;
 use java::KnownClasses;
 use jvmti_bindings::sys::jni::jthread;
 use process::StartTimes;
-use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -32,7 +34,6 @@ pub struct Renewal {
     start_times: StartTimes,
     attach: Option<AttachPath>,
     perf: PerfMemory,
-    environment: Cell<environment::Room>,
 }
 
 impl Renewal {
@@ -40,7 +41,7 @@ impl Renewal {
         let classes = KnownClasses::look_up(jvm)?;
         let start_times = StartTimes::look_up(jvm, &classes)?;
         environment::rehearse(jvm, &classes)?;
-        Ok(Self { classes, start_times, attach: AttachPath::find(), perf, environment: Cell::new(environment::room()) })
+        Ok(Self { classes, start_times, attach: AttachPath::find(), perf })
     }
 
     /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
@@ -49,7 +50,7 @@ impl Renewal {
         let arguments = arguments();
         names::renew(&arguments, self.attach, &self.perf);
         let steps: [(&str, Result<(), JavaError>); 4] = [
-            ("environment", environment::renew(jvm, &self.classes, &arguments, self.environment.take())),
+            ("environment", environment::renew(jvm, &self.classes, &arguments)),
             ("process id", process::renew(jvm, &self.classes, &self.start_times)),
             ("list of files to delete at exit", files::forget_delete_on_exit(jvm, &self.classes)),
             ("random state", random::renew(jvm, &self.classes, threads)),
@@ -81,6 +82,7 @@ pub fn finish() {
     if UNFINISHED.swap(false, SeqCst) {
         wait_for_first_moments();
         later::bring_in();
+        allocator::end();
         times::report();
     }
 }
@@ -94,10 +96,7 @@ pub fn former_vdso() -> Vec<(u64, u64)> {
         maps.iter().find(|mapping| mapping.path == "[vdso]").map(|mapping| (mapping.from, mapping.to))
     });
     *CURRENT_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = current;
-    let mut former = FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // An instance allocates as little as it can.
-    former.reserve(1);
-    former.clone()
+    FORMER_VDSO.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
 }
 
 fn remember_former_vdso() {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::OnceLock;
 
 pub const OLDEST: (u32, u32) = (5, 10);
 
@@ -38,6 +39,12 @@ pub fn release() -> String {
 pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// MAP_STACK says as much as MADV_NOHUGEPAGE since Linux 6.7, and nothing before.
+pub fn stacks_have_no_huge_pages() -> bool {
+    static SINCE: OnceLock<bool> = OnceLock::new();
+    *SINCE.get_or_init(|| version(&release()) >= Some((6, 7)))
 }
 
 /// A number that this boot of the kernel alone has; empty where it is not told (gVisor).

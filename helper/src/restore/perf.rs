@@ -7,12 +7,13 @@ use crate::image::manifest::Manifest;
 use crate::image::read::Image;
 use hotfork_abi::restore::*;
 use nix::fcntl::{OFlag, openat};
+use nix::sys::sendfile::sendfile;
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, getpid, unlinkat};
 use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub struct PerfFile {
@@ -37,12 +38,12 @@ impl PerfFile {
     pub fn create(image: &Image) -> Result<Self, String> {
         let entry = &image.manifest.entry;
         let path = path_for(&image.manifest, getpid().as_raw())?;
-        let contents = contents(image)?;
+        let pieces = pieces(image)?;
         let directory = open_directory(path.parent().ok_or("its file has no directory")?, image)?;
         let name = path.file_name().ok_or("its file has no name")?;
         let file = open_new(&directory, name.as_bytes())?;
         let created = Self { file, path: path.clone() };
-        let filled = created.file.write_all_at(&contents, 0);
+        let filled = pieces.iter().try_for_each(|piece| piece.copy(image, &created.file));
         if let Err(error) = filled.and_then(|()| created.file.set_len(entry.perf_length)) {
             created.remove();
             return Err(format!("{} cannot be written: {error}", path.display()));
@@ -91,30 +92,49 @@ fn path_for(manifest: &Manifest, pid: i32) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The bytes of the performance memory in the image.
-fn contents(image: &Image) -> Result<Vec<u8>, String> {
+/// A part of the performance memory that the image holds.
+struct Piece {
+    /// In the performance memory.
+    at: u64,
+    /// In the image.
+    offset: u64,
+    length: u64,
+}
+
+impl Piece {
+    /// Within the kernel: memory of our own would be eight pages more to make and to drop.
+    fn copy(&self, image: &Image, file: &File) -> io::Result<()> {
+        (&*file).seek(SeekFrom::Start(self.at))?;
+        let (mut offset, mut left) = (self.offset as i64, self.length as usize);
+        while left > 0 {
+            match sendfile(file, &image.file, Some(&mut offset), left)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => left -= count,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pieces(image: &Image) -> Result<Vec<Piece>, String> {
     let entry = &image.manifest.entry;
     let (start, end) = (entry.perf_address, entry.perf_address.saturating_add(entry.perf_length));
     let base = entry.perf_operation.and_then(|index| image.operations().get(index as usize));
     if !base.is_some_and(|base| base.address == start && base.length == entry.perf_length) {
         return Err("the image does not map it in one piece".into());
     }
-    let mut bytes = vec![0; (end - start) as usize];
+    let mut pieces = Vec::new();
     for operation in image.operations().iter().filter(|operation| reads_image(operation)) {
-        let operation_end = operation.address + operation.length;
-        if operation_end <= start || operation.address >= end {
+        let MapOperation { address, length, offset, .. } = *operation;
+        if address + length <= start || address >= end {
             continue;
         }
-        if operation.address < start || operation_end > end {
+        if address < start || address + length > end {
             return Err("the image maps it together with other memory".into());
         }
-        let at = (operation.address - start) as usize;
-        image
-            .file
-            .read_exact_at(&mut bytes[at..at + operation.length as usize], operation.offset)
-            .map_err(|error| format!("its contents cannot be read: {error}"))?;
+        pieces.push(Piece { at: address - start, offset, length });
     }
-    Ok(bytes)
+    Ok(pieces)
 }
 
 /// The directory must be ours and nobody else's to write, as HotSpot demands it. It is made if it was

@@ -2,6 +2,7 @@
 
 use super::areas::{Area, Source};
 use super::pages::Contents;
+use crate::host::kernel;
 use hotfork_abi::restore::{
     FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_PROTECT, OP_SHARED_FILE,
 };
@@ -137,7 +138,7 @@ impl Plan {
         let advice = [
             (matches!(area.source, Source::Wiped), libc::MADV_WIPEONFORK),
             (area.flags.huge_page, libc::MADV_HUGEPAGE),
-            (area.flags.no_huge_page, libc::MADV_NOHUGEPAGE),
+            (area.flags.no_huge_page && !kernel::stacks_have_no_huge_pages(), libc::MADV_NOHUGEPAGE),
             (area.flags.do_not_dump, libc::MADV_DONTDUMP),
         ];
         for (_, advice) in advice.into_iter().filter(|(wanted, _)| *wanted) {
@@ -178,6 +179,10 @@ fn flags(area: &Area, operation: u32) -> u32 {
     let writable = area.protection & libc::PROT_WRITE as u32 != 0;
     if operation != OP_SHARED_FILE && !hugetlb && (writable || area.flags.no_reserve) {
         flags |= libc::MAP_NORESERVE;
+    }
+    if area.flags.no_huge_page && kernel::stacks_have_no_huge_pages() {
+        // The same as the advice, without another call for each stack.
+        flags |= libc::MAP_STACK;
     }
     if operation == OP_ANONYMOUS && area.flags.grows_down {
         flags |= libc::MAP_GROWSDOWN;
