@@ -54,7 +54,7 @@ crate::plain_struct! {
         pub interrupted: u64,
         /// Address and length of its alternate signal stack; length 0 where it has none.
         pub alternate_stack: [u64; 2],
-        /// In an instance: where the deadline of the wait lies that was under way, and what it was changed to (`struct
+        /// Where the deadline of the wait lies that was under way, and in an instance what it was changed to (`struct
         /// timespec`); zeroes where none was.
         pub edited: [u64; 3],
         /// Top of the stack on which an instance brings the thread back, 0 for the capturer.
@@ -175,6 +175,8 @@ crate::plain_struct! {
         /// with no thread-local storage, all signals blocked.
         pub instance_entry: u64,
         pub entry_stack: u64,
+        /// Addresses of words that the agent's code writes in every instance, whatever it does; 0: none.
+        pub written: [u64; 4],
         /// Address of glibc's `__curbrk`, 0 when unknown.
         pub curbrk: u64,
         /// glibc's rseq area relative to the FS base; `rseq_size` 0 when glibc registers none.

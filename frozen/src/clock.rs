@@ -104,6 +104,11 @@ pub(crate) fn go_on(clock: &JvmClock, now: u64, nap: u64) {
     }
 }
 
+/// Where the words lie that an instance's beginning writes.
+pub(crate) fn word() -> u64 {
+    EDITED.as_ptr() as u64
+}
+
 /// Before an instance edits deadlines: the slots of its threads, which stay mapped for ever.
 pub(crate) fn note_slots(slots: *mut ThreadSlot, count: u64) {
     EDITED.store(slots, SeqCst);

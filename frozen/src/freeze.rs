@@ -254,6 +254,7 @@ fn classify(request: &Request<'_>, frozen: &mut Frozen) -> Result<(), FreezeErro
                 continue;
             }
             let frame = Frame::new((*slot).ucontext);
+            (*slot).edited[0] = frame.futex_deadline().unwrap_or(0);
             if competes(&(*slot).name, frame) {
                 (*slot).flags |= FLAG_LATE;
             } else if request.suspended.binary_search(&thread).is_ok()

@@ -265,6 +265,11 @@ unsafe fn register_rseq(fs_base: u64) {
     }
 }
 
+/// Where the words lie that an instance's beginning writes.
+pub(crate) fn word() -> u64 {
+    EPOCH.as_ptr() as u64
+}
+
 /// How many restores lie between the first JVM and this process.
 pub fn epoch() -> u32 {
     EPOCH.load(SeqCst)

@@ -61,6 +61,8 @@ pub(crate) fn prepare(record: CaptureRecord, control: i32, shared: u64) {
         *RECORD.get() = record;
         (*RECORD.get()).instance_entry = crate::instance::instance_entry as *const () as u64;
         (*RECORD.get()).entry_stack = stack_top();
+        let [.., first, second] = &mut (*RECORD.get()).written;
+        (*first, *second) = (crate::instance::word(), crate::clock::word());
     }
 }
 

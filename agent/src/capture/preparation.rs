@@ -59,6 +59,7 @@ impl Preparation {
         record.vm_vendor = Text::new(&jvm.property("java.vm.vendor"));
         record.java_home = Text::new(&jvm.property("java.home"));
         record.collector = Text::new(facts.collector);
+        record.written[..2].copy_from_slice(&crate::renew::written());
         signal::await_unblocked(signal)?;
         Ok(Self { signal, tids: vec![0; capacity], directory: vec![0; DIRECTORY], shared: SharedPage::new()?, record })
     }

@@ -33,6 +33,11 @@ pub fn end() {
     RENEWING.store(false, SeqCst);
 }
 
+/// Where a renewal writes.
+pub fn written() -> [u64; 2] {
+    [RENEWING.as_ptr() as u64, REGION.0.get() as u64 + TAKEN.load(SeqCst) as u64]
+}
+
 /// Null when the region is used up.
 fn take(layout: Layout) -> *mut u8 {
     let start = |taken: usize| taken.next_multiple_of(layout.align());

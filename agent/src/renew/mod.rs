@@ -14,7 +14,7 @@ mod process;
 mod random;
 mod times;
 
-pub use allocator::{Allocator, begin};
+pub use allocator::{Allocator, begin, written};
 
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};

@@ -1,11 +1,12 @@
 //! What an image advises the kernel. Advice may always be left out, so it must do no harm: some would empty memory, and beside the
 //! image's own memory lie the restorer and the host's vdso.
 //!
-//! A prefetch of pages that nobody will use is harmless, but no image asks for more pages than its trial wrote: a
-//! range that is far too long would use up the host's memory.
+//! A prefetch of pages that nobody will use is harmless, but no image asks for more pages than its trial wrote, or its
+//! threads do: a range that is far too long would use up the host's memory.
 
 use super::operations::{MADV_POPULATE_WRITE, is_prefetch, range};
 use crate::image::manifest::Manifest;
+use crate::save::first_pages;
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 use std::ops::Range;
@@ -22,7 +23,7 @@ const KNOWN: [u32; 5] = [
 pub fn first_unsound(operations: &[MapOperation], occupied: &[Range<u64>], manifest: &Manifest) -> Option<usize> {
     let mut left = match &manifest.trial {
         Some(Ok(trial)) => trial.pages_before.saturating_add(trial.pages_by_first_answer),
-        _ => 0,
+        _ => first_pages::at_most(manifest.threads.len()),
     };
     operations.iter().position(|operation| {
         let known: &[u32] = match operation.operation {

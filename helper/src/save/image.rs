@@ -4,6 +4,7 @@ use super::areas::{self, Context};
 use super::arenas;
 use super::captured::Captured;
 use super::entry;
+use super::first_pages;
 use super::kinds::{Counts, Kinds};
 use super::operations::{self, Plan};
 use super::pages::{PagesError, Selection};
@@ -26,6 +27,7 @@ use crate::report::Saved;
 use crate::trial;
 use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
+use hotfork_abi::restore::OP_ADVISE;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -112,6 +114,10 @@ pub fn save(
             operations.extend(populate);
             trial
         }));
+    }
+    if !matches!(manifest.trial, Some(Ok(_))) {
+        let pages = first_pages::of_threads(&captured.record, &captured.slots);
+        operations.extend(trial::pages::populate(&pages, OP_ADVISE));
     }
     if let Some(why) = not_better(facts.begin.better_than, &manifest) {
         return Ok(Made::NotBetter(why));

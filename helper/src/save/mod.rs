@@ -8,6 +8,7 @@
 //!  dead_heap     free Java heap, which nobody misses
 //!  dead_stacks   what lies below stack pointers, which nobody misses either
 //!  pages         which pages go into the image
+//!  first_pages   which of them every instance writes at once
 //!  operations    the restorer's operations, and where pages lie in the file
 //!  image         pages written by the template, tables by us
 //! ```
@@ -19,6 +20,7 @@ mod conversation;
 mod dead_heap;
 mod dead_stacks;
 mod entry;
+pub mod first_pages;
 mod image;
 pub mod kinds;
 mod libraries;

@@ -12,7 +12,7 @@
 
 mod allowed;
 mod instance;
-mod pages;
+pub mod pages;
 mod requests;
 
 use crate::image::manifest::{Manifest, Trial};
