@@ -8,6 +8,7 @@ use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
 use hotfork_helper::image::manifest::{MappedFile, Thread, Trial, VdsoSymbol};
 use hotfork_helper::restore::MADV_POPULATE_WRITE;
+use hotfork_helper::save::first_pages::at_most;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -144,7 +145,9 @@ fn prefetch_sets_that_no_trial_made() {
         110,
         "map operation 8 makes no sense",
     );
-    unfit("prefetch-untried", |tiny| tiny.operations.push(prefetch(STACK, 1)), 110, "map operation 7 makes no sense");
+    let untried = at_most(1) / stack_pages;
+    let too_many = |tiny: &mut Tiny| tiny.operations.extend((0..=untried).map(|_| prefetch(STACK, stack_pages)));
+    unfit("prefetch-untried", too_many, 110, &format!("map operation {} makes no sense", 7 + untried));
     let emptied = MapOperation { flags: libc::MADV_DONTNEED as u32, ..prefetch(DATA, 1) };
     unfit("advice", with_prefetch(&[emptied]), 110, "map operation 7 makes no sense");
 }
@@ -164,6 +167,12 @@ fn other_prefetch_sets_do_no_harm() {
         assert_eq!(output.status.code(), Some(GOOD), "{name}: {}", stderr(&output));
         assert!(output.stdout.ends_with(DATA_TEXT.as_bytes()), "{name}");
     }
+    let scratch = Scratch::new("prefetch-untried");
+    let mut tiny = Tiny::new();
+    // What threads write at once is known without a trial.
+    let pages = STACK_LENGTH / PAGE;
+    tiny.operations.extend((0..at_most(1) / pages).map(|_| prefetch(STACK, pages)));
+    assert_eq!(restore(&scratch.image(&tiny.bytes())).status.code(), Some(GOOD), "as many as its thread may write");
     let scratch = Scratch::new("prefetch-early");
     let mut tiny = Tiny::new();
     with_prefetch(&[])(&mut tiny);
