@@ -17,7 +17,7 @@ const RENEWAL: u64 = 2 * PAGE;
 /// Ascending.
 pub fn of_threads(record: &CaptureRecord, slots: &[ThreadSlot]) -> Vec<Range<u64>> {
     let slot_array = record.slots..record.slots + size_of_val(slots) as u64;
-    let entry = record.entry_stack - ENTRY..record.entry_stack;
+    let entry = record.entry_stack.saturating_sub(ENTRY)..record.entry_stack;
     let mut written = vec![slot_array, entry];
     written.extend(record.written.iter().filter(|&&word| word != 0).map(|&word| word..word + 8));
     for slot in slots.iter().filter(|slot| slot.state == STATE_PARKED) {
@@ -31,7 +31,7 @@ pub fn of_threads(record: &CaptureRecord, slots: &[ThreadSlot]) -> Vec<Range<u64
             written.push(slot.os_thread_id..slot.os_thread_id + 4);
         }
         if slot.stack != 0 {
-            written.push(slot.stack - REVIVAL..slot.stack);
+            written.push(slot.stack.saturating_sub(REVIVAL)..slot.stack);
         }
         match slot.edited[0] {
             0 => {}
@@ -39,7 +39,7 @@ pub fn of_threads(record: &CaptureRecord, slots: &[ThreadSlot]) -> Vec<Range<u64
         }
         if slot.ucontext == 0 {
             // The capturer renews the instance.
-            written.push(slot.registers.rsp - RENEWAL..slot.registers.rsp);
+            written.push(slot.registers.rsp.saturating_sub(RENEWAL)..slot.registers.rsp);
         }
     }
     let mut pages: Vec<_> =

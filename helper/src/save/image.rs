@@ -117,6 +117,7 @@ pub fn save(
     }
     if !matches!(manifest.trial, Some(Ok(_))) {
         let pages = first_pages::of_threads(&captured.record, &captured.slots);
+        let pages = trial::pages::ownable(&pages, &operations);
         operations.extend(trial::pages::populate(&pages, OP_ADVISE));
     }
     if let Some(why) = not_better(facts.begin.better_than, &manifest) {

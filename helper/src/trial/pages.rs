@@ -10,21 +10,52 @@ use std::ops::Range;
 /// Ascending; only pages that a restore does not make private anyway.
 pub fn written(process: Process, operations: &[MapOperation]) -> Result<Vec<Range<u64>>, ProcError> {
     let pagemap = Pagemap::open(process)?;
-    let of_image = Places::new(operations, |operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE));
-    let copied = Places::new(operations, |operation| operation.operation == OP_COPY);
+    let own = OwnedLater::new(operations);
     let mut written: Vec<Range<u64>> = Vec::new();
     for mapping in process.parse("maps", maps::parse)?.iter().filter(|mapping| mapping.write && !mapping.shared) {
         pagemap.visit(mapping.range(), |page, state| {
-            if !state.is_private_copy() || !of_image.hold(page) || copied.hold(page) {
-                return;
-            }
-            match written.last_mut() {
-                Some(last) if last.end == page => last.end = page + PAGE,
-                _ => written.push(page..page + PAGE),
+            if state.is_private_copy() && own.hold(page) {
+                push(&mut written, page);
             }
         })?;
     }
     Ok(written)
+}
+
+/// Of these ascending ranges the pages that a write makes an instance's own.
+pub fn ownable(ranges: &[Range<u64>], operations: &[MapOperation]) -> Vec<Range<u64>> {
+    let own = OwnedLater::new(operations);
+    let mut pages = Vec::new();
+    for page in ranges.iter().flat_map(|range| range.clone().step_by(PAGE as usize)).filter(|&page| own.hold(page)) {
+        push(&mut pages, page);
+    }
+    pages
+}
+
+fn push(ranges: &mut Vec<Range<u64>>, page: u64) {
+    match ranges.last_mut() {
+        Some(last) if last.end == page => last.end = page + PAGE,
+        _ => ranges.push(page..page + PAGE),
+    }
+}
+
+/// Pages that a restore maps, and does not make private by itself.
+struct OwnedLater {
+    mapped: Places,
+    copied: Places,
+}
+
+impl OwnedLater {
+    fn new(operations: &[MapOperation]) -> Self {
+        Self {
+            mapped: Places::new(operations, |operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE)),
+            copied: Places::new(operations, |operation| operation.operation == OP_COPY),
+        }
+    }
+
+    fn hold(&self, page: u64) -> bool {
+        self.mapped.hold(page) && !self.copied.hold(page)
+    }
 }
 
 /// Ascending ranges that operations touch.
@@ -94,6 +125,21 @@ mod tests {
         let operations = [copy, mapping];
         let copied = Places::new(&operations, |operation| operation.operation == OP_COPY);
         assert!(copied.hold(0x5000) && copied.hold(0x6000) && !copied.hold(0x7000) && !copied.hold(0x1000));
+    }
+
+    #[test]
+    fn pages_that_nobody_maps_are_left_out() {
+        let of = |operation, address, pages| MapOperation {
+            operation,
+            address,
+            length: pages * PAGE,
+            ..populate(&[0..0], OP_ADVISE)[0]
+        };
+        let operations = [of(OP_ANONYMOUS, 0x1000, 3), of(OP_COPY, 0x2000, 1), of(OP_PRIVATE_FILE, 0x5000, 1)];
+        assert_eq!(
+            ownable(&[0..0x6000, 0x9000..0xa000], &operations),
+            [0x1000..0x2000, 0x3000..0x4000, 0x5000..0x6000]
+        );
     }
 
     #[test]
