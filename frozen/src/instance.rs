@@ -153,13 +153,13 @@ extern "C" fn back(slot: *mut ThreadSlot) -> ! {
 /// # Safety
 /// `slot` is a parked thread's.
 unsafe fn own_first_pages(slot: *mut ThreadSlot) {
-    // SAFETY: by the contract of this function; the capturer goes on at its stack pointer, and the frame and the deadline lie on
-    // that stack or in its owner's memory.
+    // SAFETY: by the contract of this function; the capturer goes on at its stack pointer, and the deadline, which
+    // `freeze::classify` found, lies on the thread's stack or in its owner's memory.
     unsafe {
-        if (*slot).ucontext == 0 {
-            touch((*slot).registers.rsp);
-        } else if let Some(deadline) = Frame::new((*slot).ucontext).futex_deadline() {
-            touch(deadline);
+        match (*slot).edited[0] {
+            _ if (*slot).ucontext == 0 => touch((*slot).registers.rsp),
+            0 => {}
+            deadline => touch(deadline),
         }
     }
 }

@@ -154,6 +154,17 @@ fn advice_is_carried() {
 }
 
 #[test]
+fn memory_without_huge_pages_stays_so_by_one_call_where_the_kernel_can() {
+    let mut stack = area(0x1000, 0x4000, READ | WRITE, Source::Anonymous);
+    stack.flags.no_huge_page = true;
+    let plan = plan(&[with(stack, &[0x3000..0x4000])], START);
+    let told = |op: &&MapOperation| op.operation != OP_ADVISE && op.flags & libc::MAP_STACK as u32 != 0;
+    let advised = |op: &&MapOperation| op.operation == OP_ADVISE && op.flags == libc::MADV_NOHUGEPAGE as u32;
+    let count = (plan.operations.iter().filter(told).count(), plan.operations.iter().filter(advised).count());
+    assert_eq!(count, if kernel::stacks_have_no_huge_pages() { (2, 0) } else { (0, 1) });
+}
+
+#[test]
 fn hugetlb_memory_keeps_its_page_size() {
     let mut huge = area(0x200000, 0x400000, READ | WRITE, Source::Anonymous);
     huge.flags.hugetlb = true;
