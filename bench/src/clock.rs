@@ -11,6 +11,11 @@ pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| time.num_nanoseconds() as u64)
 }
 
+/// CPU time of the calling thread.
+pub fn cpu_of_thread() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| time.num_nanoseconds() as u64)
+}
+
 /// CPU time that a process, ended threads included, has used so far.
 pub fn cpu_of(pid: u32) -> Outcome<u64> {
     let what = format!("read the CPU time of process {pid}");

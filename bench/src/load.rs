@@ -4,6 +4,7 @@ use crate::clock;
 use crate::failure::{Failure, Outcome, fail};
 use crate::http::{Connection, Response};
 use crate::latency::Answered;
+use crate::reference::Reference;
 use crate::sample::Sample;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -90,10 +91,11 @@ struct Client<'a> {
     connection: Connection,
     shared: &'a Shared,
     answers: &'a mut Vec<Answered>,
+    reference: Reference,
 }
 
 fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared, answers: &mut Vec<Answered>) -> Outcome<()> {
-    let mut client = Client { port, connection: Connection::open(port)?, shared, answers };
+    let mut client = Client { port, connection: Connection::open(port)?, shared, answers, reference: Reference::new() };
     let mut turn = number;
     let begun = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
@@ -122,10 +124,11 @@ impl Client<'_> {
     }
 
     fn send(&mut self, method: &str, path: &str, body: &str, status: u16) -> Outcome<Response> {
+        let reference = self.reference.now();
         let begun = clock::now();
         let response = self.connection.request(method, path, body)?.must_be(status, &format!("{method} {path}"))?;
         let at = clock::now();
-        self.answers.push(Answered { at, nanoseconds: at - begun });
+        self.answers.push(Answered { at, nanoseconds: at - begun, reference });
         self.shared.slowest.fetch_max(at - begun, Ordering::Relaxed);
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         if response.last {

@@ -24,6 +24,7 @@ mod proc;
 mod process;
 mod product;
 mod progress;
+mod reference;
 mod report;
 mod sample;
 mod service;

@@ -54,11 +54,11 @@ fn each_signal_alone_speaks_against_it() {
     assert_eq!(reasons(|tick| tick.queue = if last(tick) { 3 } else { 9 }), [Reason::Queue { shortest: 3 }]);
     assert_eq!(reasons(|tick| tick.queue = if last(tick) { 2 } else { 9 }), [], "the compilers keep up");
     assert!(matches!(reasons(|tick| tick.cold = 10)[..], [Reason::Cold { per_cent, .. }] if per_cent == 20.0));
-    assert!(matches!(reasons(|tick| tick.jit_cpu = TICK / 3)[..], [Reason::Jit { .. }]));
-    assert_eq!(reasons(|tick| tick.jit_cpu = TICK / 5), [], "they have a fifth of the application's CPU time to do");
+    assert!(matches!(reasons(|tick| tick.jit_cpu = TICK / 2)[..], [Reason::Jit { .. }]));
+    assert_eq!(reasons(|tick| tick.jit_cpu = TICK / 3), [], "they have a third of the application's CPU time to do");
     assert!(matches!(reasons(|tick| tick.classes += tick.at / TICK * 4)[..], [Reason::NewClasses { .. }]));
     assert!(matches!(
-        reasons(|tick| tick.hot_methods += (tick.at / TICK * 20) as u32)[..],
+        reasons(|tick| tick.hot_methods += (tick.at / TICK * 30) as u32)[..],
         [Reason::NewMethods { .. }]
     ));
 }
@@ -88,7 +88,7 @@ fn windows_grow_with_age() {
     }
     // What happened at a hundred seconds of work is forgotten a fifteenth of them later.
     let mut disturbed = steady(401);
-    disturbed.jit_cpu = 10 * TICK;
+    disturbed.jit_cpu = 14 * TICK;
     let verdicts = [disturbed].into_iter().chain((402..).map(steady)).map(|tick| detector.push(tick));
     let until_warm = verdicts.take_while(|verdict| matches!(verdict, Verdict::NotYet(..))).count();
     assert!((25..=50).contains(&until_warm), "{until_warm} ticks");

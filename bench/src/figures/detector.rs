@@ -61,6 +61,7 @@ mod tests {
             windows: Vec::new(),
             verdict: Some(verdict * second),
             steady: Some(20 * second),
+            steady_as_it_is: None,
         }
     }
 

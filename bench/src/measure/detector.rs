@@ -50,6 +50,8 @@ pub struct Run {
     pub verdict: Option<u64>,
     /// None: latency was never steady.
     pub steady: Option<u64>,
+    /// The same, where the machine is taken to have been equally fast all the time.
+    pub steady_as_it_is: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -121,10 +123,12 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
     let windows = latency::windows(&mut answers, load_began);
     let capture =
         saved.as_ref().map(|saved| saved.decided_ns()..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
-    let steady =
-        latency::steady_since(&windows, load_began + setting.sample.load_changes_after().as_nanos() as u64, capture);
+    let load_is_so = load_began + setting.sample.load_changes_after().as_nanos() as u64;
+    let steady = latency::steady_since(&windows, Window::relative, load_is_so, capture.clone());
+    let steady_as_it_is = latency::steady_since(&windows, Window::as_it_is, load_is_so, capture);
     let (subject, jdk) = (setting.sample.name, setting.jdk.version.clone());
-    Ok(Run { subject, jdk, load_began, windows, verdict: saved.map(|saved| saved.decided_ns()), steady })
+    let verdict = saved.map(|saved| saved.decided_ns());
+    Ok(Run { subject, jdk, load_began, windows, verdict, steady, steady_as_it_is })
 }
 
 fn idle_run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Idle> {
@@ -158,7 +162,8 @@ mod tests {
     fn run(verdict: Option<u64>, steady: Option<u64>) -> Run {
         let seconds = |seconds: u64| 1_000_000_000 * (100 + seconds);
         let (verdict, steady) = (verdict.map(seconds), steady.map(seconds));
-        Run { subject: "shop", jdk: "21".into(), load_began: seconds(0), windows: Vec::new(), verdict, steady }
+        let (subject, jdk, windows, steady_as_it_is) = ("shop", "21".into(), Vec::new(), None);
+        Run { subject, jdk, load_began: seconds(0), windows, verdict, steady, steady_as_it_is }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub fn live_objects(report: &Report) -> Table {
 
 /// A row for each run.
 pub fn detector(report: &Report) -> Table {
-    let mut table = Table::new(&["", "steady since", "verdict", "off", ""]);
+    let mut table = Table::new(&["", "steady since", "verdict", "off", "", "steady since, machine not allowed for"]);
     for run in report.detector.iter().flat_map(|detector| &detector.runs) {
         let seconds = |moment: Option<u64>, none: &str| match moment {
             Some(moment) => format!("{:.1}", moment.saturating_sub(run.load_began) as f64 / 1e9),
@@ -79,6 +79,7 @@ pub fn detector(report: &Report) -> Table {
             seconds(run.verdict, "none"),
             run.off().map_or_else(String::new, |off| format!("{:+.0} %", off * 100.0)),
             if run.within() { "within".into() } else { "outside".into() },
+            seconds(run.steady_as_it_is, "never"),
         ]);
     }
     table
