@@ -89,6 +89,10 @@ impl Web {
     /// After its original has ended: the port is free. Asked for nothing yet, the instance comes to have so many kilobytes of
     /// its own; how many it has then.
     fn restores(&self, options: &[&str], own: u64) -> Outcome<u64> {
+        self.restores_and(options, own, |_| Ok(()))
+    }
+
+    fn restores_and(&self, options: &[&str], own: u64, look: impl Fn(u32) -> Outcome) -> Outcome<u64> {
         let mut restore = command(["restore"]);
         restore.arg(self.image()).args(options).current_dir(&*self.scratch);
         let mut instance = Talk::start("instance", restore)?;
@@ -100,6 +104,7 @@ impl Web {
         };
         wait::until(LIMIT, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
         let own = kilobytes()?;
+        look(pid)?;
         let before = self.log()?;
         ensure_eq!(self.asked()?, 4, "requests that the instance remembers, with this one");
         ensure_eq!(self.log()?, format!("{before}/\n"), "the log of an instance that is no trial's");
@@ -153,7 +158,11 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     talk.exits(0)?;
     let later = web.restores(&["--no-prefetch"], 0)?;
     // What the first request wrote is there before there is one.
-    web.restores(&[], later + 256)?;
+    web.restores_and(&[], later + 256, |pid| {
+        // The free heap behind it.
+        ensure!(proc::with_huge_pages(pid)? > 0, "no mapping is to have huge pages");
+        Ok(())
+    })?;
     Ok(())
 }
 

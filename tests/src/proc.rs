@@ -34,6 +34,13 @@ pub fn status(pid: u32, field: &str) -> Outcome<String> {
         .ok_or_else(|| format!("/proc/{pid}/status has no {field}"))
 }
 
+/// Mappings of which the kernel was told that they may have huge pages.
+pub fn with_huge_pages(pid: u32) -> Outcome<usize> {
+    let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).during(format_args!("smaps of {pid}"))?;
+    let flags = smaps.lines().filter_map(|line| line.strip_prefix("VmFlags:"));
+    Ok(flags.filter(|flags| flags.split_whitespace().any(|flag| flag == "hg")).count())
+}
+
 /// Whether a signal would reach the program in a process: it is caught, or blocked until it is.
 pub fn takes_signal(pid: u32, signal: Signal) -> bool {
     let bit = 1u64 << (signal as i32 - 1);

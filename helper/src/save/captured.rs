@@ -53,7 +53,7 @@ impl Captured {
     }
 
     /// The Java heap, which is reserved as a whole.
-    fn heap(&self) -> Option<Range<u64>> {
+    pub fn heap(&self) -> Option<Range<u64>> {
         let heap = self.known().iter().find(|range| range.kind == RANGE_JAVA_HEAP)?;
         Some(heap.address..heap.address + heap.length)
     }

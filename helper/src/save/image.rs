@@ -5,6 +5,7 @@ use super::arenas;
 use super::captured::Captured;
 use super::entry;
 use super::first_pages;
+use super::huge_pages;
 use super::kinds::{Counts, Kinds};
 use super::operations::{self, Plan};
 use super::pages::{PagesError, Selection};
@@ -115,7 +116,12 @@ pub fn save(
             trial
         }));
     }
-    if !matches!(manifest.trial, Some(Ok(_))) {
+    if matches!(manifest.trial, Some(Ok(_))) {
+        if let Some(heap) = captured.heap() {
+            let advice = huge_pages::of_free_heap(&heap, &operations);
+            operations.extend(advice);
+        }
+    } else {
         let pages = first_pages::of_threads(&captured.record, &captured.slots);
         let pages = trial::pages::ownable(&pages, &operations);
         operations.extend(trial::pages::populate(&pages, OP_ADVISE));

@@ -9,6 +9,7 @@
 //!  dead_stacks   what lies below stack pointers, which nobody misses either
 //!  pages         which pages go into the image
 //!  first_pages   which of them every instance writes at once
+//!  huge_pages    what of the free Java heap comes in huge pages
 //!  operations    the restorer's operations, and where pages lie in the file
 //!  image         pages written by the template, tables by us
 //! ```
@@ -21,6 +22,7 @@ mod dead_heap;
 mod dead_stacks;
 mod entry;
 pub mod first_pages;
+mod huge_pages;
 mod image;
 pub mod kinds;
 mod libraries;
