@@ -121,8 +121,9 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
     process.kill()?;
     image.remove()?;
     let windows = latency::windows(&mut answers, load_began);
+    // Not the rest before it: the service answers as ever, and that may be its first steady seconds.
     let capture =
-        saved.as_ref().map(|saved| saved.decided_ns()..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
+        saved.as_ref().map(|saved| saved.stop_began_ns..saved.stop_began_ns + saved.stopped_ns + saved.saving_ns);
     let load_is_so = load_began + setting.sample.load_changes_after().as_nanos() as u64;
     let steady = latency::steady_since(&windows, Window::relative, load_is_so, capture.clone());
     let steady_as_it_is = latency::steady_since(&windows, Window::as_it_is, load_is_so, capture);

@@ -4,6 +4,7 @@
 //!  driver      from the first look at the JVM to the end, as the agent says
 //!  listening   whether the application listens yet
 //!  urls        the built-in load: addresses, asked for in a closed loop
+//!  ports       how soon a connection may be left for a new one
 //!  http        one connection of it
 //!  compilers   when the JVM's compilers need a rest of it
 //!  command     a load that is somebody else's program
@@ -14,6 +15,7 @@ mod compilers;
 pub mod driver;
 pub mod http;
 mod listening;
+mod ports;
 pub mod target;
 mod urls;
 

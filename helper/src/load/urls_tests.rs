@@ -110,17 +110,20 @@ fn silence_keeps_connections_and_comes_ever_rarer() {
 }
 
 #[test]
-fn a_connection_lasts_for_some_requests() {
+fn a_connection_lasts_for_some_requests_and_some_time() {
     let (port, seen) = serve();
+    let begun = Instant::now();
     let mut urls = start(port, &["/", "/"]);
-    wait("they ask", || seen.asked.load(SeqCst) > 1000);
+    let lasts = Duration::from_millis(5).max(urls.shared.connections_last);
+    wait("they ask", || seen.asked.load(SeqCst) > 1000 && begun.elapsed() > 20 * lasts);
     urls.pause();
     let (opened, asked) = (seen.opened.load(SeqCst), seen.asked.load(SeqCst));
-    let each = asked / CONNECTION_LASTS;
-    assert!(
-        (each - CONNECTIONS..=each + 2 * CONNECTIONS).contains(&opened),
-        "{opened} connections for {asked} requests"
-    );
+    let in_time = match urls.shared.connections_last {
+        Duration::ZERO => usize::MAX,
+        lasts => (begun.elapsed().div_duration_f64(lasts) as usize + 1) * CONNECTIONS,
+    };
+    let at_most = in_time.min(asked / CONNECTION_LASTS + CONNECTIONS);
+    assert!((2 * CONNECTIONS..=at_most).contains(&opened), "{opened} connections for {asked} requests");
 }
 
 #[test]
@@ -161,6 +164,7 @@ fn an_address_that_has_failed_for_long_is_told_once() {
 #[test]
 fn a_good_answer_ends_a_failure() {
     let shared = Shared {
+        connections_last: Duration::ZERO,
         targets: Vec::new(),
         state: Mutex::new(State { phase: Phase::Asks, quiet: 0, failing: vec![None], as_written: vec![false] }),
         changed: Condvar::new(),
