@@ -28,7 +28,8 @@ const LOAD_PER_MILLE_AT_LEAST: u64 = 50;
 /// compiled while the application rests before its capture.
 const QUEUE_AT_MOST: u32 = 2;
 /// Of the application's CPU time. Latency is steady while the compilers still have two fifths of that to do (28 runs of `./x bench`:
-/// the verdict fell 11 % after it with a quarter, 8 % with two fifths and a sixteenth of new methods in place of a twenty-fifth); what they do then they finish in the rest before the capture.
+/// the verdict fell 11 % after it with a quarter, 8 % with two fifths and a sixteenth of new methods in
+/// place of a twenty-fifth); what they do then they finish in the rest before the capture.
 const JIT_PER_CENT_AT_MOST: u64 = 40;
 /// Where nobody knows what waits for them.
 const JIT_PER_CENT_WITHOUT_QUEUE: u64 = 10;
