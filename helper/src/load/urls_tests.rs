@@ -118,12 +118,12 @@ fn a_connection_lasts_for_some_requests_and_some_time() {
     wait("they ask", || seen.asked.load(SeqCst) > 1000 && begun.elapsed() > 20 * lasts);
     urls.pause();
     let (opened, asked) = (seen.opened.load(SeqCst), seen.asked.load(SeqCst));
-    let in_time = match urls.shared.connections_last {
-        Duration::ZERO => usize::MAX,
-        lasts => (begun.elapsed().div_duration_f64(lasts) as usize + 1) * CONNECTIONS,
+    let each = asked / CONNECTION_LASTS;
+    let expected = match urls.shared.connections_last {
+        Duration::ZERO => each - CONNECTIONS..=each + 2 * CONNECTIONS,
+        lasts => 2 * CONNECTIONS..=(begun.elapsed().div_duration_f64(lasts) as usize + 1) * CONNECTIONS,
     };
-    let at_most = in_time.min(asked / CONNECTION_LASTS + CONNECTIONS);
-    assert!((2 * CONNECTIONS..=at_most).contains(&opened), "{opened} connections for {asked} requests");
+    assert!(expected.contains(&opened), "{opened} connections for {asked} requests");
 }
 
 #[test]

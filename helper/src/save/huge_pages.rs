@@ -15,12 +15,11 @@ const READ_WRITE: u32 = (libc::PROT_READ | libc::PROT_WRITE) as u32;
 
 /// Advice for the longest parts of `heap` that `operations` neither fill nor bring in.
 pub fn of_free_heap(heap: &Range<u64>, operations: &[MapOperation]) -> Vec<MapOperation> {
-    let inside =
-        |operation: &&MapOperation| heap.start <= operation.address && operation.address + operation.length <= heap.end;
     let is_free = |operation: &MapOperation| operation.operation == OP_ANONYMOUS && operation.protection == READ_WRITE;
     let ranges = |free: bool| {
-        let chosen = operations.iter().filter(inside).filter(|operation| is_free(operation) == free);
-        let mut ranges: Vec<_> = chosen.map(|one| one.address..one.address + one.length).collect();
+        let chosen = operations.iter().filter(|operation| is_free(operation) == free);
+        let in_heap = chosen.map(|one| one.address.max(heap.start)..(one.address + one.length).min(heap.end));
+        let mut ranges: Vec<_> = in_heap.filter(|range| range.start < range.end).collect();
         ranges.sort_unstable_by_key(|range| range.start);
         merged(ranges)
     };
@@ -67,7 +66,7 @@ mod tests {
         let operations = [
             of(OP_ANONYMOUS, 16 * MB..32 * MB),
             of(OP_ANONYMOUS, HEAP),
-            of(OP_PRIVATE_FILE, 64 * MB..69 * MB),
+            of(OP_PRIVATE_FILE, 60 * MB..69 * MB),
             of(OP_ADVISE_LATER, 83 * MB..84 * MB),
         ];
         assert_eq!(ranges(&operations), [70..82, 84..128]);
