@@ -13,6 +13,7 @@ pub const SYS_PRCTL: u64 = 157;
 pub const SYS_CLOCK_GETTIME: u64 = 228;
 pub const SYS_EXIT_GROUP: u64 = 231;
 pub const SYS_CLOSE_RANGE: u64 = 436;
+pub const SYS_PROCESS_MADVISE: u64 = 440;
 
 pub const PROT_READ: u32 = 1;
 pub const PROT_WRITE: u32 = 2;
@@ -26,6 +27,8 @@ pub const MREMAP_FIXED: u64 = 2;
 pub const PR_SET_MM: u64 = 35;
 pub const PR_SET_MM_MAP: u64 = 14;
 pub const CLOCK_MONOTONIC: u64 = 1;
+/// This process, where a pidfd is asked for; since Linux 6.14. `linux-raw-sys` does not have it yet.
+pub const PIDFD_SELF_THREAD_GROUP: u64 = -10_001i64 as u64;
 
 pub const EPERM: u64 = 1;
 pub const EINTR: u64 = 4;
@@ -54,6 +57,7 @@ mod tests {
             (SYS_CLOCK_GETTIME, nr::__NR_clock_gettime),
             (SYS_EXIT_GROUP, nr::__NR_exit_group),
             (SYS_CLOSE_RANGE, nr::__NR_close_range),
+            (SYS_PROCESS_MADVISE, nr::__NR_process_madvise),
             (MREMAP_MAYMOVE, nr::MREMAP_MAYMOVE),
             (MREMAP_FIXED, nr::MREMAP_FIXED),
             (PR_SET_MM, prctl::PR_SET_MM),

@@ -73,7 +73,13 @@ pub fn run_operations(args: &RestoreArgs) {
     // SAFETY: the helper mapped the table into the hole, with this many operations, and nothing writes to it.
     let operations =
         unsafe { core::slice::from_raw_parts(args.operations as *const MapOperation, args.operation_count as usize) };
-    for operation in operations {
+    let mut next = 0;
+    while let Some(operation) = operations.get(next) {
+        if operation.operation == OP_ADVISE {
+            next += advise(operations.get(next..).unwrap_or_default());
+            continue;
+        }
+        next += 1;
         // SAFETY: `file` of an operation that uses one is below `file_count` (checked by the helper), the
         // number of entries at `files` in the hole.
         let file = || unsafe { *(args.files as *const i32).add(operation.file as usize) } as u64;
@@ -83,13 +89,35 @@ pub fn run_operations(args: &RestoreArgs) {
             OP_SHARED_FILE => map(operation, MAP_SHARED, file()),
             OP_COPY => copy(operation, file()),
             OP_PROTECT => protect(operation.address, operation.length, operation.protection),
-            OP_ADVISE => {
-                let advice = u64::from(operation.flags);
-                let _ = sys::call(SYS_MADVISE, [operation.address, operation.length, advice, 0, 0, 0]);
-            }
             _ => {}
         }
     }
+}
+
+/// Ranges that are advised in one call.
+const AT_ONCE: usize = 128;
+
+/// Carries out the advice that `operations` begins with, and what follows of the same kind: one call for all is half a
+/// microsecond less for each. Returns how many that were. Failure is none: pages that are not brought in now come when they are
+/// written.
+fn advise(operations: &[MapOperation]) -> usize {
+    let kind = |one: &MapOperation| (one.operation, one.flags);
+    let first = operations.first().map(kind);
+    let these = || operations.iter().take(AT_ONCE).take_while(|&one| Some(kind(one)) == first);
+    let (mut ranges, mut count, mut total) = ([[0; 2]; AT_ONCE], 0, 0);
+    for (range, one) in ranges.iter_mut().zip(these()) {
+        *range = [one.address, one.length];
+        (count, total) = (count + 1, total + one.length);
+    }
+    let advice = first.map_or(0, |(_, advice)| u64::from(advice));
+    // All advice for oneself since Linux 6.13.
+    let at_once = [PIDFD_SELF_THREAD_GROUP, ranges.as_ptr() as u64, count as u64, advice, 0, 0];
+    if !sys::call(SYS_PROCESS_MADVISE, at_once).is_ok_and(|advised| advised == total) {
+        for one in these() {
+            let _ = sys::call(SYS_MADVISE, [one.address, one.length, advice, 0, 0, 0]);
+        }
+    }
+    count
 }
 
 fn protect(address: u64, length: u64, protection: u32) {

@@ -2,6 +2,8 @@
 
 use super::java::{KnownClasses, PROCESS_HANDLE};
 use crate::jvm::{JavaError, Jvm};
+use std::fs::File;
+use std::io::Read;
 
 /// What the JDK adds to a process's start in /proc/PID/stat to get `ProcessHandleImpl.startTime`, in milliseconds. It
 /// reads the time of the boot once: in an instance on another host that stays the old host's, for all its processes.
@@ -36,8 +38,10 @@ pub fn renew(jvm: &Jvm, classes: &KnownClasses, times: &StartTimes) -> Result<()
 
 /// When this process was started, in milliseconds after the boot.
 fn own_start() -> Option<i64> {
-    let stat = std::fs::read("/proc/self/stat").ok()?;
-    start_in(&stat)
+    // Read at once: `std::fs::read` asks for the size, which is 0, and then for ever larger pieces.
+    let mut room = [0; 1024];
+    let length = File::open("/proc/self/stat").and_then(|mut stat| stat.read(&mut room)).ok()?;
+    start_in(&room[..length])
 }
 
 /// Field 22 of /proc/PID/stat, in ticks of which Linux has told user space 100 a second on every CPU since 2.6.

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use hotfork_abi::restore::TIME_RUNNING;
-use hotfork_frozen::instance::{arguments, stamp};
+use hotfork_frozen::instance::{arguments, stamp, went_on};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
@@ -22,10 +22,15 @@ pub fn report() {
     if descriptor < 0 {
         return;
     }
+    let mut times = arguments.times;
+    // Whoever wakes them writes the time down when it has the processor again, and that may be after their first work.
+    if let (Some(running), first @ 1..) = (times.get_mut(TIME_RUNNING), went_on()) {
+        *running = first.min(*running);
+    }
     // SAFETY: the restore left this number open for this purpose alone.
     let mut file = unsafe { File::from_raw_fd(descriptor) };
     let fields: Vec<String> =
-        NAMES.iter().zip(arguments.times).map(|(name, time)| format!("\"{name}\":{time}")).collect();
+        NAMES.iter().zip(times).map(|(name, time)| format!("\"{name}\":{time}")).collect();
     let line = format!("{{\"pid\":{},{}}}\n", std::process::id(), fields.join(","));
     if let Err(error) = file.write_all(line.as_bytes()) {
         crate::report::line(&format!("the times of this restore could not be written: {error}"));

@@ -220,8 +220,9 @@ const STACK_LENGTH: u64 = 32;
 const SIGCONTEXT: u64 = 40;
 const R9: u64 = SIGCONTEXT + 8;
 const R10: u64 = SIGCONTEXT + 2 * 8;
-const RDX: u64 = SIGCONTEXT + 12 * 8;
+const RDI: u64 = SIGCONTEXT + 8 * 8;
 const RSI: u64 = SIGCONTEXT + 9 * 8;
+const RDX: u64 = SIGCONTEXT + 12 * 8;
 const RAX: u64 = SIGCONTEXT + 13 * 8;
 const RSP: u64 = SIGCONTEXT + 15 * 8;
 const RIP: u64 = SIGCONTEXT + 16 * 8;
@@ -300,6 +301,24 @@ impl Frame {
         Some(InterruptedPoll { frame: self, number, timeout: self.word(timeout) as i32 })
     }
 
+    /// futex(2), FUTEX_WAIT or FUTEX_WAIT_BITSET, that the kernel would make again, or a timed one that answers EINTR (known as in
+    /// `interrupted_poll`).
+    pub fn interrupted_wait(self) -> Option<InterruptedWait> {
+        const COMMAND: u64 = 0x7f;
+        let answered = match self.interrupted_call()? {
+            -1 => true,
+            number if number == i64::from(nr::__NR_futex) => false,
+            _ => return None,
+        };
+        let known = if answered {
+            load_before(self.instruction().wrapping_sub(2)) == (MOV_EAX, nr::__NR_futex) && self.futex_deadline().is_some()
+        } else {
+            let command = self.word(RSI) & COMMAND;
+            command == u64::from(nr::FUTEX_WAIT) || command == u64::from(nr::FUTEX_WAIT_BITSET)
+        };
+        known.then_some(InterruptedWait { frame: self, answered })
+    }
+
     /// The system call that the thread was interrupted in, if it was: its number where the kernel
     /// has rewound the thread to make the call again, -1 where the call has answered EINTR.
     pub fn interrupted_call(self) -> Option<i64> {
@@ -336,6 +355,33 @@ impl InterruptedPoll {
     pub fn time_out(self) {
         // SAFETY: rax is where the caller looks for the number of descriptors that are ready.
         unsafe { self.frame.set_word(RAX, 0) };
+    }
+}
+
+/// A wait of `Frame::interrupted_wait`.
+#[derive(Clone, Copy)]
+pub struct InterruptedWait {
+    frame: Frame,
+    answered: bool,
+}
+
+impl InterruptedWait {
+    /// Whether it would wait once more: its word holds what the thread has seen.
+    pub fn would_wait(self) -> bool {
+        // SAFETY: the thread gave this address to futex(2), which reads four aligned bytes there at the call that it will make.
+        let word = unsafe { (self.frame.word(RDI) as *const u32).read_volatile() };
+        word == self.frame.word(RDX) as u32
+    }
+
+    /// The caller does not hear of the interruption.
+    pub fn call_again(self) {
+        if self.answered {
+            // SAFETY: as in `InterruptedPoll::call_again`; the deadline is an absolute one.
+            unsafe {
+                self.frame.set_word(RIP, self.frame.instruction() - 2);
+                self.frame.set_word(RAX, nr::__NR_futex.into());
+            }
+        }
     }
 }
 
@@ -414,6 +460,47 @@ mod tests {
         let mut loaded_from_memory = interrupted(nr::__NR_poll, EINTR);
         loaded_from_memory.code[1] = 0xa1;
         assert!(loaded_from_memory.frame().interrupted_poll().is_none());
+    }
+
+    /// A thread in futex(&word, operation, 7, a deadline, -, FUTEX_BITSET_MATCH_ANY).
+    fn waiting(word: &u32, operation: u32, rax: i64) -> Interrupted {
+        let mut waiting = interrupted(nr::__NR_futex, rax);
+        waiting.ucontext[RDI as usize / 8] = core::ptr::from_ref(word) as u64;
+        waiting.ucontext[RSI as usize / 8] = operation.into();
+        waiting.ucontext[RDX as usize / 8] = 7;
+        waiting.ucontext[R9 as usize / 8] = u32::MAX.into();
+        if rax >= 0 {
+            // The kernel has rewound it.
+            waiting.ucontext[RIP as usize / 8] -= 2;
+        }
+        waiting
+    }
+
+    #[test]
+    fn a_wait_waits_once_more_while_its_word_is_the_same() {
+        const PRIVATE: u32 = nr::FUTEX_PRIVATE_FLAG;
+        let futex = i64::from(nr::__NR_futex);
+        let would = |word: u32, operation, rax| {
+            waiting(&word, operation, rax).frame().interrupted_wait().map(InterruptedWait::would_wait)
+        };
+        assert_eq!(would(7, nr::FUTEX_WAIT | PRIVATE, futex), Some(true));
+        assert_eq!(would(8, nr::FUTEX_WAIT | PRIVATE, futex), Some(false));
+        assert_eq!(would(7, nr::FUTEX_WAIT_BITSET | PRIVATE, EINTR), Some(true));
+        // Another command; a relative or a real time; another call; answered.
+        assert_eq!(would(7, nr::FUTEX_LOCK_PI | PRIVATE, futex), None);
+        assert_eq!(would(7, nr::FUTEX_WAIT | PRIVATE, EINTR), None);
+        assert_eq!(would(7, nr::FUTEX_WAIT_BITSET | nr::FUTEX_CLOCK_REALTIME, EINTR), None);
+        assert_eq!(would(7, nr::FUTEX_WAIT, nr::__NR_poll.into()), None);
+        assert_eq!(would(7, nr::FUTEX_WAIT_BITSET, -110), None);
+    }
+
+    #[test]
+    fn a_timed_wait_is_made_again() {
+        for rax in [EINTR, nr::__NR_futex.into()] {
+            let mut again = waiting(&7, nr::FUTEX_WAIT_BITSET, rax);
+            again.frame().interrupted_wait().unwrap().call_again();
+            assert_eq!(again.registers(), (6, nr::__NR_futex.into()));
+        }
     }
 
     #[test]

@@ -24,6 +24,21 @@ pub fn read_small(path: impl AsRef<Path>) -> io::Result<String> {
     Ok(text.trim_end().to_owned())
 }
 
+/// Contents of a file of one line of /proc or /sys, without the newline, by which the end is known: a restore reads half a
+/// dozen, and each further read(2) costs a microsecond.
+pub fn read_line(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut room = [0; 256];
+    let (mut file, mut filled) = (File::open(path)?, 0);
+    while filled < room.len() && !room[..filled].ends_with(b"\n") {
+        match file.read(&mut room[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    let text = std::str::from_utf8(&room[..filled]).map_err(io::Error::other)?;
+    Ok(text.trim_end().to_owned())
+}
+
 /// Contents of a file that tells no size, read at once if `room` will do.
 pub fn read_with_room(path: impl AsRef<Path>, room: usize) -> io::Result<String> {
     let mut text = String::with_capacity(room);
@@ -49,18 +64,18 @@ pub fn stacks_have_no_huge_pages() -> bool {
 
 /// A number that this boot of the kernel alone has; empty where it is not told (gVisor).
 pub fn boot_id() -> String {
-    read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+    read_line("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// vm.max_map_count; where it cannot be read (gVisor), the kernel's default.
 pub fn max_map_count() -> u64 {
-    read_small("/proc/sys/vm/max_map_count").ok().and_then(|text| text.parse().ok()).unwrap_or(65530)
+    read_line("/proc/sys/vm/max_map_count").ok().and_then(|text| text.parse().ok()).unwrap_or(65530)
 }
 
 /// Bytes that may still be committed, when the kernel never overcommits; `None` when it does.
 pub fn commit_left() -> io::Result<Option<u64>> {
     // gVisor has no such file and overcommits.
-    if read_small("/proc/sys/vm/overcommit_memory").map_or(true, |mode| mode != "2") {
+    if read_line("/proc/sys/vm/overcommit_memory").map_or(true, |mode| mode != "2") {
         return Ok(None);
     }
     let meminfo = std::fs::read_to_string("/proc/meminfo")?;
@@ -100,6 +115,17 @@ mod tests {
             std::fs::write(&path, format!("{}\n", "x".repeat(length))).unwrap();
             assert_eq!(read_small(&path).unwrap().len(), length);
         }
+    }
+
+    #[test]
+    fn a_line_ends_with_its_newline_or_the_file() {
+        let directory = crate::scratch::Directory::new("line");
+        let path = directory.path().join("file");
+        for (contents, line) in [("max\n", "max"), ("1", "1"), ("", "")] {
+            std::fs::write(&path, contents).unwrap();
+            assert_eq!(read_line(&path).unwrap(), line);
+        }
+        assert_eq!(read_line("/proc/sys/vm/overcommit_memory").unwrap().len(), 1);
     }
 
     #[test]

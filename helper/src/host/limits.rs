@@ -25,7 +25,7 @@ pub fn raise_open_files() -> io::Result<u64> {
 /// reading all of /proc, so that is done only if the limit could matter for `wanted` more.
 pub fn tasks_left(wanted: u64) -> io::Result<Option<u64>> {
     let Some(limit) = soft(Resource::RLIMIT_NPROC) else { return Ok(None) };
-    let all = kernel::read_small("/proc/loadavg").ok().and_then(|text| kernel::task_count(&text));
+    let all = kernel::read_line("/proc/loadavg").ok().and_then(|text| kernel::task_count(&text));
     if all.is_some_and(|all| all + wanted <= limit) || is_exempt() {
         return Ok(None);
     }

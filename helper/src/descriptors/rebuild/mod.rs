@@ -18,7 +18,7 @@ use crate::image::manifest::{Description, Descriptors, Kind, Number};
 use listener::Listeners;
 use moves::PortMoves;
 use nix::errno::Errno;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
@@ -29,20 +29,24 @@ pub struct Rebuilt {
 }
 
 /// Makes the descriptors of this process those of `table`, 0 to 2 excepted. What else is open below `room`, which
-/// `make_room(table)` said, is closed, so the caller has lifted its own descriptors, `image` among them.
+/// `make_room(table)` said, is closed, so the caller has lifted its own descriptors, `image` among them. From `room` up the
+/// descriptions stay open once more.
 pub fn rebuild(table: &Descriptors, room: i32, image: BorrowedFd<'_>, moves: &PortMoves) -> Result<Rebuilt, Failure> {
     check(table)?;
     moves.check(table)?;
     assert!(image.as_raw_fd() >= room, "the image's own descriptor stands where the table goes");
     room::clear(room)?;
     let (made, lines) = make_all(table, image, moves, room)?;
+    // What was made below `room` has been lifted.
+    room::clear(room)?;
     place(table, &made)?;
     event::fill_epoll_sets(table, &made)?;
+    // The restorer closes all from `room` up in one call.
+    made.into_iter().for_each(|fd| _ = fd.into_raw_fd());
     Ok(Rebuilt { lines, perf_data: perf_data(table) })
 }
 
-/// All descriptions, above `room`, and the lines for the user. What else is opened on the way is closed
-/// when this returns, so that nothing stands where the table goes.
+/// All descriptions, above `room`, and the lines for the user. Below `room` stands what was lifted from there.
 fn make_all(
     table: &Descriptors,
     image: BorrowedFd<'_>,

@@ -48,7 +48,7 @@ pub fn make_room(table: &Descriptors) -> Result<i32, Failure> {
     Ok(room)
 }
 
-/// Moves a descriptor of the helper's out of the way.
+/// Moves a descriptor of the helper's out of the way. Its old number stays open until `rebuild` closes all below `room` at once.
 pub fn lift(fd: OwnedFd, room: i32) -> Result<OwnedFd, Failure> {
     above(fd, room).map_err(|error| {
         let message = format!("cannot move a descriptor above {room}: {}; raise the limit of open files", error.desc());
@@ -56,11 +56,13 @@ pub fn lift(fd: OwnedFd, room: i32) -> Result<OwnedFd, Failure> {
     })
 }
 
+/// The old number is given up: `clear` closes it.
 pub(super) fn above(fd: OwnedFd, room: i32) -> Result<OwnedFd, Errno> {
-    if fd.as_raw_fd() >= room { Ok(fd) } else { sys::duplicate(fd.as_raw_fd(), room) }
+    if fd.as_raw_fd() >= room { Ok(fd) } else { sys::duplicate(fd.into_raw_fd(), room) }
 }
 
-/// Closes what this process inherited between 3 and `room`: the captured JVM did not have it.
+/// Closes all between 3 and `room`: what was lifted from there, and what this process inherited, which the captured JVM did not
+/// have.
 pub(super) fn clear(room: i32) -> Result<(), Failure> {
     if room <= 3 || sys::close_range(3, room - 1).is_ok() {
         return Ok(());
