@@ -124,7 +124,7 @@ fn side_by_side(demo: &mut Demo, image: &Path, port: u16, body: &[u8]) -> Outcom
     for number in 1..=INSTANCES {
         let new_port = demo.ports.free()?;
         let times = demo.work.join(format!("times-{number}.json"));
-        let mut command = demo.product.restore(image, &times, Some((port, new_port)));
+        let mut command = demo.product.restore(image, &times, Some((port, new_port)))?;
         let start = || Process::spawn(&format!("instance {number}"), &mut command, &demo.work.join("restore.log"));
         let (instance, first) = service::first_response(&SPRING, start, new_port, FURTHER_REQUESTS, Some(body))?;
         demo.progress.step(&format!(

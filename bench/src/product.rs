@@ -85,13 +85,15 @@ impl Product {
         }
     }
 
-    /// `hotfork restore`, with the ports moved as told.
-    pub fn restore(&self, image: &Path, times: &Path, listen: Option<(u16, u16)>) -> Command {
+    /// `hotfork restore`, with the ports moved as told. The file for its times is made here: a file system takes longer for that than
+    /// a restore should be said to take.
+    pub fn restore(&self, image: &Path, times: &Path, listen: Option<(u16, u16)>) -> Outcome<Command> {
+        std::fs::File::create(times).during(format!("make {}", times.display()))?;
         let mut command = Command::new(&self.hotfork);
         command.arg("restore").arg(image).arg("--quiet").arg("--times").arg(times).stdin(Stdio::null());
         if let Some((old, new)) = listen {
             command.arg("--listen").arg(format!("{old}={new}"));
         }
-        command
+        Ok(command)
     }
 }

@@ -29,8 +29,7 @@ pub fn report() {
     }
     // SAFETY: the restore left this number open for this purpose alone.
     let mut file = unsafe { File::from_raw_fd(descriptor) };
-    let fields: Vec<String> =
-        NAMES.iter().zip(times).map(|(name, time)| format!("\"{name}\":{time}")).collect();
+    let fields: Vec<String> = NAMES.iter().zip(times).map(|(name, time)| format!("\"{name}\":{time}")).collect();
     let line = format!("{{\"pid\":{},{}}}\n", std::process::id(), fields.join(","));
     if let Err(error) = file.write_all(line.as_bytes()) {
         crate::report::line(&format!("the times of this restore could not be written: {error}"));

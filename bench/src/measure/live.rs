@@ -113,7 +113,7 @@ fn capture(bench: &mut Bench, jdk: &Jdk, collector: Collector, megabytes: u64) -
 fn restore(bench: &Bench, image: &Path) -> Outcome<Restore> {
     page_cache::read([image])?;
     let times = bench.work.join("times.json");
-    let mut command = bench.product.restore(image, &times, None);
+    let mut command = bench.product.restore(image, &times, None)?;
     let mut instance = Process::spawn("restore of LiveObjects", &mut command, &bench.work.join("restore.log"))?;
     let restore = Restore { spawned: instance.spawned, times: Times::of(&mut instance, &times)? };
     instance.kill()?;

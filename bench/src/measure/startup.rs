@@ -159,7 +159,7 @@ pub fn start_with(
     options: &[&str],
 ) -> Outcome<Process> {
     let times = bench.work.join("times.json");
-    let mut command = bench.product.restore(&image.path, &times, port.map(|port| (image.port, port)));
+    let mut command = bench.product.restore(&image.path, &times, port.map(|port| (image.port, port)))?;
     command.args(options);
     Process::spawn(&format!("restore of {}", setting.name()), &mut command, &bench.work.join("restore.log"))
 }

@@ -311,7 +311,8 @@ impl Frame {
             _ => return None,
         };
         let known = if answered {
-            load_before(self.instruction().wrapping_sub(2)) == (MOV_EAX, nr::__NR_futex) && self.futex_deadline().is_some()
+            load_before(self.instruction().wrapping_sub(2)) == (MOV_EAX, nr::__NR_futex)
+                && self.futex_deadline().is_some()
         } else {
             let command = self.word(RSI) & COMMAND;
             command == u64::from(nr::FUTEX_WAIT) || command == u64::from(nr::FUTEX_WAIT_BITSET)

@@ -29,7 +29,8 @@ fn groups(list: &str, controller: &str, root: &Path) -> Groups {
         })
     };
     let version_1 = lines().find(|(controllers, _)| controllers.split(',').any(|name| name == controller));
-    let Some((controllers, path)) = version_1.or_else(|| lines().find(|(controllers, _)| controllers.is_empty())) else {
+    let Some((controllers, path)) = version_1.or_else(|| lines().find(|(controllers, _)| controllers.is_empty()))
+    else {
         return Groups { version_1: false, directories: Vec::new() };
     };
     let mut mounts = match version_1 {
