@@ -63,8 +63,9 @@ pub fn stacks_have_no_huge_pages() -> bool {
 }
 
 /// A number that this boot of the kernel alone has; empty where it is not told (gVisor).
-pub fn boot_id() -> String {
-    read_line("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+pub fn boot_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| read_line("/proc/sys/kernel/random/boot_id").unwrap_or_default())
 }
 
 /// vm.max_map_count; where it cannot be read (gVisor), the kernel's default.

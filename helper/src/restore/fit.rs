@@ -37,7 +37,7 @@ pub const QUESTIONS: [Question; 12] = [
 /// each of the sixteen CPUID instructions that tell a CPU traps into the hypervisor in a virtual machine.
 fn cpu(image: &Image) -> Answer {
     let taken_in = &image.manifest.taken.boot_id;
-    if !taken_in.is_empty() && *taken_in == kernel::boot_id() {
+    if !taken_in.is_empty() && taken_in == kernel::boot_id() {
         return Ok(());
     }
     match cpu_x86_64::mismatch(&image.manifest.cpu, &cpu_x86_64::read_features()) {
@@ -63,7 +63,8 @@ fn clock(image: &Image) -> Answer {
 }
 
 fn proc_is_mounted(_: &Image) -> Answer {
-    if Path::new("/proc/self/maps").exists() {
+    // Files of the process itself are the dearer ones to ask for.
+    if !kernel::boot_id().is_empty() || Path::new("/proc/self/maps").exists() {
         return Ok(());
     }
     Err(Refusal::resource("/proc is not mounted, and a JVM needs it; run mount -t proc proc /proc"))

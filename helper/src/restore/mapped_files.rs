@@ -3,23 +3,26 @@
 use super::refusal::Refusal;
 use crate::image::checksum;
 use crate::image::manifest::MappedFile;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, ProgramHeader};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Opens one file and compares it: equal size and whole-second mtime will do; where the mtime
 /// differs (container layers, a reinstall of the same package) the contents decide.
 pub fn open(expected: &MappedFile) -> Result<File, Refusal> {
     let path = expected.path.display();
-    let file =
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&expected.path).map_err(
-            |error| {
-                Refusal::outdated(format!(
-                    "{path}, which the image maps, cannot be opened: {error}; put it back, or take the image again"
-                ))
-            },
-        )?;
+    // Not by std, which goes by musl's open: that sets close-on-exec once more, for kernels before 2.6.23.
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let opened = openat(AT_FDCWD, &expected.path, flags, Mode::empty()).map_err(io::Error::from);
+    let file = File::from(opened.map_err(|error| {
+        Refusal::outdated(format!(
+            "{path}, which the image maps, cannot be opened: {error}; put it back, or take the image again"
+        ))
+    })?);
     let unreadable = |error| {
         Refusal::outdated(format!("{path}, which the image maps, cannot be read: {error}; take the image again"))
     };
@@ -56,14 +59,14 @@ pub fn open(expected: &MappedFile) -> Result<File, Refusal> {
 const HEAD: usize = 64 << 10;
 
 /// The GNU build-id of an ELF file in hexadecimal; `None` for other files and files without one in their first 64 KB.
-pub fn build_id(file: &File) -> std::io::Result<Option<String>> {
+pub fn build_id(file: &File) -> io::Result<Option<String>> {
     let mut head = vec![0; HEAD];
     let mut length = 0;
     while length < HEAD {
         match file.read_at(&mut head[length..], length as u64) {
             Ok(0) => break,
             Ok(more) => length += more,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -44,7 +44,9 @@ impl PerfFile {
         let file = open_new(&directory, name.as_bytes())?;
         let created = Self { file, path: path.clone() };
         let filled = pieces.iter().try_for_each(|piece| piece.copy(image, &created.file));
-        if let Err(error) = filled.and_then(|()| created.file.set_len(entry.perf_length)) {
+        let is_short = pieces.last().is_none_or(|piece| piece.at + piece.length < entry.perf_length);
+        let sized = if is_short { created.file.set_len(entry.perf_length) } else { Ok(()) };
+        if let Err(error) = filled.and(sized) {
             created.remove();
             return Err(format!("{} cannot be written: {error}", path.display()));
         }
@@ -141,15 +143,18 @@ fn pieces(image: &Image) -> Result<Vec<Piece>, String> {
 /// ours at the capture too: its name holds the user's.
 fn open_directory(path: &Path, image: &Image) -> Result<OwnedFd, String> {
     let own = geteuid().as_raw();
-    if image.manifest.taken.uid == own {
-        match mkdirat(nix::fcntl::AT_FDCWD, path, Mode::from_bits_truncate(0o755)) {
-            Ok(()) | Err(nix::Error::EEXIST) => {}
-            Err(error) => return Err(format!("{} cannot be made: {error}", path.display())),
-        }
-    }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let directory = openat(nix::fcntl::AT_FDCWD, path, flags, Mode::empty())
-        .map_err(|error| format!("{} cannot be opened: {error}", path.display()))?;
+    let open = || openat(nix::fcntl::AT_FDCWD, path, flags, Mode::empty());
+    let opened = match open() {
+        Err(nix::Error::ENOENT) if image.manifest.taken.uid == own => {
+            match mkdirat(nix::fcntl::AT_FDCWD, path, Mode::from_bits_truncate(0o755)) {
+                Ok(()) | Err(nix::Error::EEXIST) => open(),
+                Err(error) => return Err(format!("{} cannot be made: {error}", path.display())),
+            }
+        }
+        opened => opened,
+    };
+    let directory = opened.map_err(|error| format!("{} cannot be opened: {error}", path.display()))?;
     let status = fstat(&directory).map_err(|error| format!("{}: {error}", path.display()))?;
     if status.st_uid != own || status.st_mode & 0o022 != 0 {
         return Err(format!("{} is not ours alone to write", path.display()));
@@ -162,20 +167,24 @@ fn open_directory(path: &Path, image: &Image) -> Result<OwnedFd, String> {
 fn open_new(directory: &OwnedFd, name: &[u8]) -> Result<File, String> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     let shown = String::from_utf8_lossy(name).into_owned();
-    match openat(directory.as_fd(), name, flags, Mode::empty()) {
-        Ok(old) => {
+    let create = || {
+        let mode = Mode::from_bits_truncate(0o600);
+        openat(directory.as_fd(), name, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode)
+    };
+    let created = match create() {
+        Err(nix::Error::EEXIST) => {
+            let old = openat(directory.as_fd(), name, flags, Mode::empty())
+                .map_err(|error| format!("the old {shown} cannot be opened: {error}"))?;
             File::from(old)
                 .try_lock()
                 .map_err(|_| format!("{shown} is in use by a JVM with the same pid in another pid namespace"))?;
             unlinkat(directory.as_fd(), name, UnlinkatFlags::NoRemoveDir)
                 .map_err(|error| format!("the old {shown} cannot be removed: {error}"))?;
+            create()
         }
-        Err(nix::Error::ENOENT) => {}
-        Err(error) => return Err(format!("the old {shown} cannot be opened: {error}")),
-    }
-    let file = openat(directory.as_fd(), name, flags | OFlag::O_CREAT | OFlag::O_EXCL, Mode::from_bits_truncate(0o600))
-        .map_err(|error| format!("{shown} cannot be created: {error}"))?;
-    let file = File::from(file);
+        created => created,
+    };
+    let file = File::from(created.map_err(|error| format!("{shown} cannot be created: {error}"))?);
     // As newer JDKs do: the lock tells other pid namespaces that the file is in use.
     file.try_lock().map_err(|error| format!("{shown} cannot be locked: {error}"))?;
     Ok(file)

@@ -314,7 +314,7 @@ fn manifest(
             uid: facts.uid,
             clocks: record.clocks.into(),
             // Empty in some sandboxes: then a restore always asks about the CPU.
-            boot_id: host::kernel::boot_id(),
+            boot_id: host::kernel::boot_id().to_owned(),
             stopped: facts.stopped,
             occasion: facts.begin.occasion.as_str().into(),
             rest: facts.begin.rest.as_str().into(),
