@@ -91,6 +91,13 @@ fn number(count: u32, leader: u32) -> u32 {
     alive
 }
 
+/// Whether an instance has a thread that runs on where it is let go first.
+fn somebody_runs(count: u32) -> bool {
+    // SAFETY: slots below the count are this capture's, and those of parked threads stay as they are.
+    let runs = |slot| unsafe { state_of(slot).load(SeqCst) == STATE_PARKED && instance::runs_on(slot) };
+    (0..count).filter_map(slot).any(runs)
+}
+
 fn wait_for_child(pid: i32) -> Result<(), Errno> {
     loop {
         // SAFETY: wait4 writes no status and no usage (both null).
@@ -114,13 +121,13 @@ pub fn fork(
         frozen.thaw();
         return Err(ForkError::Clone(Errno(0)));
     };
-    instance::expect(alive);
+    instance::expect(alive, somebody_runs(frozen.count));
     template::prepare(record, request.control, request.shared.as_ptr() as u64);
     // SAFETY: slot 0 is the capturer's; the template's stack is static and used by the child alone.
     let result = unsafe { hotfork_fork(own, template::stack_top(), template::template_main) };
     if result == INSTANCE {
         instance::rejoin(own);
-        instance::first_release();
+        instance::release_whoever_runs();
         frozen.unblock();
         return Ok(World::Instance);
     }

@@ -5,14 +5,14 @@
 //! space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
+use crate::arch::{ARCH_SET_FS, Frame, InterruptedWait, hotfork_return, hotfork_revive, hotfork_wake, touch};
 use crate::say::die;
 use crate::state::slot;
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
 use crate::{clock, later};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
 use hotfork_abi::restore::{FIRST_MOMENTS, InstanceArgs, TIME_THREADS};
 use hotfork_abi::{PAGE, Plain};
@@ -31,6 +31,10 @@ static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// CLOCK_MONOTONIC when this instance began.
 static START: AtomicU64 = AtomicU64::new(0);
 
+/// CLOCK_MONOTONIC when the last of them did so.
+static COMPLETE: AtomicU64 = AtomicU64::new(0);
+/// Whether one of them runs on when it is let go; else all sleep, or are kept.
+static SOMEBODY_RUNS: AtomicBool = AtomicBool::new(false);
 /// See `went_on`.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
 
@@ -81,6 +85,7 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
         }
     }
     REVIVED.store(0, SeqCst);
+    COMPLETE.store(0, SeqCst);
     WENT_ON.store(0, SeqCst);
     revive_from(0);
     // SAFETY: the template filled the record before it became an image.
@@ -146,27 +151,37 @@ fn revive(index: u32) {
 /// A thread that stood still in its handler, on the slot's stack: waits for its release, and goes on where it was interrupted.
 extern "C" fn back(slot: *mut ThreadSlot) -> ! {
     rejoin(slot);
-    if !sleeps_on(slot) {
-        wait_for_release(slot);
+    // SAFETY: the slot is the calling thread's, which has not returned from its handler.
+    match unsafe { undisturbed_wait(slot) } {
+        Some(wait) => wait.call_again(),
+        None => wait_for_release(slot),
     }
     // SAFETY: the slot is the calling thread's, which parked in its handler, below its frame.
     unsafe { hotfork_return(slot) }
 }
 
-/// Whether the thread goes back into the wait that it was interrupted in, at once: it runs nothing of its own then, and one sleep is
+/// The wait that a thread was interrupted in, if it may go back into it at once: it runs nothing of its own then, and one sleep is
 /// less work than two. Thirty threads that were first let go took the processor from renewal for a tenth of a millisecond.
-fn sleeps_on(slot: *mut ThreadSlot) -> bool {
-    // SAFETY: the slot is the calling thread's own, which has not returned from its handler.
-    let (flags, ucontext) = unsafe { ((*slot).flags, (*slot).ucontext) };
+///
+/// # Safety
+/// `slot` is a parked thread's, other than the capturer.
+unsafe fn undisturbed_wait(slot: *mut ThreadSlot) -> Option<InterruptedWait> {
+    // SAFETY: the thread is parked in its handler, below its frame.
+    let (flags, frame) = unsafe { ((*slot).flags, Frame::new((*slot).ucontext)) };
     if flags & (FLAG_HELD | FLAG_LATE) != 0 {
-        return false;
+        return None;
     }
-    // SAFETY: as above.
-    let wait = unsafe { Frame::new(ucontext) }.interrupted_wait();
     // Nobody changes such a word before the first release: all threads stand still, or sleep like this one.
-    let Some(wait) = wait.filter(|wait| wait.would_wait()) else { return false };
-    wait.call_again();
-    true
+    frame.interrupted_wait().filter(|wait| wait.would_wait())
+}
+
+/// Whether a thread runs on at the first release.
+///
+/// # Safety
+/// `slot` is a parked thread's.
+pub(crate) unsafe fn runs_on(slot: *mut ThreadSlot) -> bool {
+    // SAFETY: the caller's promise; only the capturer has no frame.
+    unsafe { (*slot).ucontext != 0 && (*slot).flags & (FLAG_HELD | FLAG_LATE) == 0 && undisturbed_wait(slot).is_none() }
 }
 
 /// Writes to the pages that the thread will write first, before anybody reads them: the copy of a page that was read
@@ -224,6 +239,7 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
     }
     // Each wake costs whoever waits a turn of a processor, and a virtual machine an interrupt: the last one does it.
     if REVIVED.fetch_add(1, SeqCst) + 1 == EXPECTED.load(SeqCst) {
+        COMPLETE.store(monotonic(), SeqCst);
         futex_wake_all(&REVIVED, false);
     }
 }
@@ -330,13 +346,25 @@ fn wait_until(word: &AtomicU32, value: u32, nanoseconds: u64) {
     }
 }
 
-/// Before the fork: so many threads are parked.
-pub(crate) fn expect(count: u32) {
+/// Before the fork: so many threads are parked, and one of them runs on or none does.
+pub(crate) fn expect(count: u32, somebody_runs: bool) {
     EXPECTED.store(count, SeqCst);
+    SOMEBODY_RUNS.store(somebody_runs, SeqCst);
 }
 
-/// The capturing thread, revived: waits for all others, then lets those of the JVM go.
-pub(crate) fn first_release() {
+/// Where a thread runs on it may hold a lock, of the allocator's for one, that the capturing thread waits for: then it is let go before
+/// renewal, else after it, and renewal goes on while other threads still come back.
+pub(crate) fn release_whoever_runs() {
+    if SOMEBODY_RUNS.load(SeqCst) {
+        first_release();
+    }
+}
+
+/// The capturing thread, revived: waits for all others, then lets those go that are not held. The second call does nothing.
+pub fn first_release() {
+    if FIRST.load(SeqCst) == EPOCH.load(SeqCst) {
+        return;
+    }
     loop {
         let seen = REVIVED.load(SeqCst);
         if seen >= EXPECTED.load(SeqCst) {
@@ -344,7 +372,8 @@ pub(crate) fn first_release() {
         }
         futex_wait(&REVIVED, seen, u64::MAX / 2, false);
     }
-    stamp(TIME_THREADS);
+    // The last one has counted itself, and is about to write it down.
+    set_time(TIME_THREADS, Some(COMPLETE.load(SeqCst)).filter(|&time| time != 0).unwrap_or_else(monotonic));
     FIRST.store(EPOCH.load(SeqCst), SeqCst);
     futex_wake_all(&FIRST, false);
 }
@@ -364,9 +393,13 @@ pub fn wait_for_first_moments() {
 
 /// Writes the current time into the instance's times.
 pub fn stamp(index: usize) {
+    set_time(index, monotonic());
+}
+
+fn set_time(index: usize, time: u64) {
     // SAFETY: only the capturing thread stamps, and only it reads.
     if let Some(place) = unsafe { (*ARGUMENTS.0.get()).as_mut() }.and_then(|a| a.times.get_mut(index)) {
-        *place = monotonic();
+        *place = time;
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a restored instance learns anew between the two releases of its threads: the JVM's own
-//! threads run, application threads are still suspended.
+//! What a restored instance learns anew before its application runs: threads come back meanwhile, and those of the application
+//! stay suspended.
 //!
 //! Suspended threads may hold Java monitors, so renewal writes fields and calls only methods that
 //! take no lock. Classes are looked up before the capture; one that nobody has initialised has no state
@@ -20,7 +20,7 @@ use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
-use hotfork_frozen::instance::{arguments, stamp, wait_for_first_moments};
+use hotfork_frozen::instance::{arguments, first_release, stamp, wait_for_first_moments};
 use hotfork_frozen::later;
 use java::KnownClasses;
 use jvmti_bindings::sys::jni::jthread;
@@ -63,6 +63,7 @@ impl Renewal {
             }
         }
         remember_former_vdso();
+        first_release();
         stamp(TIME_RENEWED);
     }
 
