@@ -10,7 +10,7 @@ use crate::descriptors::{HandError, HandedOver};
 use crate::freeze::Frozen;
 use crate::state::{slot, state_of};
 use crate::syscall::{call, exit_group, futex_wait, kill, monotonic, set_signal_mask};
-use crate::{Errno, instance, template};
+use crate::{Errno, instance, template, waits};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::{CaptureRecord, STATE_PARKED};
 use linux_raw_sys::general as nr;
@@ -94,7 +94,7 @@ fn number(count: u32, leader: u32) -> u32 {
 /// Whether an instance has a thread that runs on where it is let go first.
 fn somebody_runs(count: u32) -> bool {
     // SAFETY: slots below the count are this capture's, and those of parked threads stay as they are.
-    let runs = |slot| unsafe { state_of(slot).load(SeqCst) == STATE_PARKED && instance::runs_on(slot) };
+    let runs = |slot| unsafe { state_of(slot).load(SeqCst) == STATE_PARKED && waits::runs_on(slot) };
     (0..count).filter_map(slot).any(runs)
 }
 

@@ -5,12 +5,12 @@
 //! space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, Frame, InterruptedWait, hotfork_return, hotfork_revive, hotfork_wake, touch};
+use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
 use crate::say::die;
 use crate::state::slot;
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
-use crate::{clock, later};
+use crate::{clock, later, waits};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
@@ -31,9 +31,9 @@ static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// CLOCK_MONOTONIC when this instance began.
 static START: AtomicU64 = AtomicU64::new(0);
 
-/// CLOCK_MONOTONIC when the last of them did so.
+/// CLOCK_MONOTONIC when all threads of this instance existed.
 static COMPLETE: AtomicU64 = AtomicU64::new(0);
-/// Whether one of them runs on when it is let go; else all sleep, or are kept.
+/// Whether one of them runs on at the first release; else all sleep, or are kept.
 static SOMEBODY_RUNS: AtomicBool = AtomicBool::new(false);
 /// See `went_on`.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
@@ -152,36 +152,12 @@ fn revive(index: u32) {
 extern "C" fn back(slot: *mut ThreadSlot) -> ! {
     rejoin(slot);
     // SAFETY: the slot is the calling thread's, which has not returned from its handler.
-    match unsafe { undisturbed_wait(slot) } {
+    match unsafe { waits::undisturbed(slot) } {
         Some(wait) => wait.call_again(),
         None => wait_for_release(slot),
     }
     // SAFETY: the slot is the calling thread's, which parked in its handler, below its frame.
     unsafe { hotfork_return(slot) }
-}
-
-/// The wait that a thread was interrupted in, if it may go back into it at once: it runs nothing of its own then, and one sleep is
-/// less work than two. Thirty threads that were first let go took the processor from renewal for a tenth of a millisecond.
-///
-/// # Safety
-/// `slot` is a parked thread's, other than the capturer.
-unsafe fn undisturbed_wait(slot: *mut ThreadSlot) -> Option<InterruptedWait> {
-    // SAFETY: the thread is parked in its handler, below its frame.
-    let (flags, frame) = unsafe { ((*slot).flags, Frame::new((*slot).ucontext)) };
-    if flags & (FLAG_HELD | FLAG_LATE) != 0 {
-        return None;
-    }
-    // Nobody changes such a word before the first release: all threads stand still, or sleep like this one.
-    frame.interrupted_wait().filter(|wait| wait.would_wait())
-}
-
-/// Whether a thread runs on at the first release.
-///
-/// # Safety
-/// `slot` is a parked thread's.
-pub(crate) unsafe fn runs_on(slot: *mut ThreadSlot) -> bool {
-    // SAFETY: the caller's promise; only the capturer has no frame.
-    unsafe { (*slot).ucontext != 0 && (*slot).flags & (FLAG_HELD | FLAG_LATE) == 0 && undisturbed_wait(slot).is_none() }
 }
 
 /// Writes to the pages that the thread will write first, before anybody reads them: the copy of a page that was read
@@ -233,8 +209,8 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
         if (*slot).ucontext != 0 {
             let least = if (*slot).flags & FLAG_HELD == 0 { FIRST_MOMENTS } else { 0 };
             let frame = Frame::new((*slot).ucontext);
-            (*slot).edited = keep_waiting(frame, least);
-            keep_polling(frame);
+            (*slot).edited = waits::keep_waiting(frame, START.load(SeqCst), least);
+            waits::keep_polling(frame);
         }
     }
     // Each wake costs whoever waits a turn of a processor, and a virtual machine an interrupt: the last one does it.
@@ -242,47 +218,6 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
         COMPLETE.store(monotonic(), SeqCst);
         futex_wake_all(&REVIVED, false);
     }
-}
-
-/// A timed wait keeps what it had left. Otherwise all deadlines of an old image have passed, and every waiting
-/// thread wakes at once and takes the processors from the one that has something to do. `least` nanoseconds from now
-/// it lasts in any case. Where the deadline lies, and what it is now; zeroes without one.
-///
-/// # Safety
-/// `frame` is the calling thread's signal frame.
-unsafe fn keep_waiting(frame: Frame, least: u64) -> [u64; 3] {
-    const SECOND: u64 = 1_000_000_000;
-    let Some(deadline) = frame.futex_deadline() else { return [0; 3] };
-    // SAFETY: the record was filled before the image was written.
-    let captured = unsafe { (*RECORD.get()).clocks.monotonic };
-    let start = START.load(SeqCst);
-    // SAFETY: the interrupted call's timespec, on this thread's own stack or in memory of its caller, who waits.
-    unsafe {
-        let time = deadline as *mut [u64; 2];
-        let until = (*time)[0].saturating_mul(SECOND).saturating_add((*time)[1]);
-        let left = until.saturating_sub(captured).max(least);
-        let [seconds, nanoseconds] = clock::marked(start.saturating_add(left));
-        *time = [seconds, nanoseconds];
-        [deadline, seconds, nanoseconds]
-    }
-}
-
-/// poll(2) and epoll_wait(2) do not hear of the restore where they need not. Java code has never seen their EINTR: it would take an
-/// uncommon trap, and be compiled again. What waits for ever waits on; the time is up for what is shorter than the
-/// nap; the rest begins anew with what System.nanoTime leaves of it, as after any EINTR.
-fn keep_polling(frame: Frame) {
-    let Some(poll) = frame.interrupted_poll() else { return };
-    if poll.timeout < 0 {
-        poll.call_again();
-    } else if u64::from(poll.timeout.unsigned_abs()) * 1_000_000 <= napped() {
-        poll.time_out();
-    }
-}
-
-/// By how many nanoseconds HotSpot's clock has gone on since the capture; 0 where it shows the host's time.
-fn napped() -> u64 {
-    // SAFETY: the template filled the record before it became an image.
-    if unsafe { (*RECORD.get()).jvm_clock.replaced } == 0 { 0 } else { arguments().nap }
 }
 
 /// # Safety

@@ -12,6 +12,7 @@
 //!  template    the child serves the helper: it writes its own memory
 //!  sampling    where threads were when the detector's timers went off
 //!  instance    entry of a restored process: signal dispositions, threads, release
+//!  waits       what becomes of waits that were under way, in an instance
 //! ```
 //! Who runs where: `freeze`, `descriptors` and `fork` in the capturing thread of the JVM; `handler` in
 //! every other thread of it; `template` in the forked child; `instance` in a restored process. `clock` is what HotSpot
@@ -34,6 +35,7 @@ mod socket;
 pub mod state;
 pub mod syscall;
 pub mod template;
+mod waits;
 
 /// A system call's error number, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -131,7 +131,10 @@ pub fn place(from: impl AsFd, number: RawFd, close_on_exec: bool) -> Result<(), 
 pub fn duplicate(number: RawFd, lowest: RawFd) -> Result<OwnedFd, Errno> {
     // Not by fcntl: musl's sets close-on-exec once more, for kernels before 2.6.24, and a restore duplicates some forty.
     // SAFETY: F_DUPFD_CLOEXEC takes an int; a number that is not open gives EBADF.
-    let fd = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_DUPFD_CLOEXEC, lowest) };
+    let fd = unsafe {
+        let (number, lowest) = (libc::c_long::from(number), libc::c_long::from(lowest));
+        libc::syscall(libc::SYS_fcntl, number, libc::c_long::from(libc::F_DUPFD_CLOEXEC), lowest)
+    };
     Ok(owned(Errno::result(fd)? as RawFd))
 }
 
