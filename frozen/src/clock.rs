@@ -186,7 +186,7 @@ unsafe extern "C" fn cond_timedwait(condition: u64, mutex: u64, until: *const Ti
     }
     let sum = until_nanoseconds.wrapping_add(nanoseconds);
     let carry = i64::from(sum >= SECOND);
-    // The wait reads its deadline here, where a restore finds and edits it (`instance::keep_waiting`).
+    // The wait reads its deadline here, where a restore finds and edits it (`waits::keep_waiting`).
     let until = [until_seconds.saturating_add(seconds + carry), sum - carry * SECOND];
     // SAFETY: the caller's condition and mutex, and a timespec that lives until the call returns.
     unsafe { original(condition, mutex, &raw const until) }
