@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_number_counts_and_what_is_missing_does_not() {
+    fn a_group_that_is_missing_or_unlimited_is_no_limit() {
         let directory = crate::scratch::Directory::new("cgroup");
         let groups = groups("0::/a/gone\n", "memory", directory.path());
         std::fs::create_dir(directory.path().join("a")).unwrap();
