@@ -4,6 +4,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod ahead;
 pub mod capture;
 pub mod clock;
 pub mod load;
@@ -20,7 +21,7 @@ pub use text::Text;
 
 /// Changes whenever any structure of this crate changes, or who says what when. Agent and helper refuse each other unless
 /// this and the package version agree exactly.
-pub const ABI_VERSION: u32 = 11;
+pub const ABI_VERSION: u32 = 12;
 
 /// Version of the package, part of the greeting between agent and helper.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

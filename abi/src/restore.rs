@@ -21,6 +21,10 @@ pub const OP_NONE: u32 = 7;
 /// As `OP_ADVISE`, by the instance, when its application has run for a while. Behind all others.
 pub const OP_ADVISE_LATER: u32 = 8;
 
+/// madvise(2): makes pages one's own as a write to each would. Since Linux 5.14; before, the advice is refused and
+/// each page is brought in when it is written.
+pub const MADV_POPULATE_WRITE: u32 = 23;
+
 /// `file` index of the image itself; the manifest's mapped files follow from 1.
 pub const FILE_IMAGE: u32 = 0;
 
@@ -102,9 +106,12 @@ pub const TIMES: usize = 8;
 crate::plain_struct! {
     /// What an instance learns about the process that it became. Lies in the kept part of the hole.
     pub struct InstanceArgs {
-        /// To be unmapped by the instance: the restorer's code and tables.
+        /// To be unmapped by the instance, when the word at `second_thread` is 0, if there is one: the restorer's code and tables.
         pub scaffold: u64,
         pub scaffold_length: u64,
+        /// Where the id of the restorer's second thread stands as long as there is one (CLONE_CHILD_CLEARTID); 0 if
+        /// there was none.
+        pub second_thread: u64,
         /// The first `OP_ADVISE_LATER` among the operations there, and how many operations there are from it on.
         pub later: u64,
         pub later_count: u64,
@@ -129,11 +136,8 @@ crate::plain_struct! {
 crate::plain_struct! {
     /// Input of the restorer's blob.
     pub struct RestoreArgs {
-        pub operations: u64,
-        pub operation_count: u64,
         /// Array of i32, indexed by `MapOperation::file`.
         pub files: u64,
-        pub file_count: u64,
         /// The range that the blob, its tables, the new environment and the host's vdso live in. It is free
         /// in the image; all else is unmapped.
         pub hole: u64,
@@ -145,6 +149,10 @@ crate::plain_struct! {
         pub memory_map: MemoryMap,
         /// Address of glibc's `__curbrk` in the image, 0 when unknown.
         pub curbrk: u64,
+        /// The one operation that was not known before the restore: it maps hsperfdata. Or `OP_NONE`.
+        pub last: MapOperation,
+        /// An `Ahead`.
+        pub ahead: u64,
         /// Descriptors from here on are the helper's: closed before the jump (not `times_fd`).
         pub close_from: u64,
         pub entry: u64,

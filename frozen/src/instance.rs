@@ -10,7 +10,7 @@ use crate::say::die;
 use crate::state::slot;
 use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
-use crate::{clock, later, waits};
+use crate::{clock, waits};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
@@ -63,10 +63,6 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
         *arguments
     };
     restore_signals(arguments.ignored_signals);
-    // SAFETY: no other thread exists, and the scaffold with its tables is still there.
-    unsafe { later::note(&arguments) };
-    // SAFETY: the scaffold is the restorer's code and tables, which nothing returns to.
-    let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
     // The registration belongs to the address space; HotSpot and glibc count on it. Kernels without it say no.
     let _ = membarrier(nr::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32);
     EPOCH.fetch_add(1, SeqCst);

@@ -2,51 +2,44 @@
 //! while, so that they delay neither its start nor an answer.
 //!
 //! # Safety contract of this file
-//! `note` is called before an instance has a second thread, `bring_in` once after that. Bringing pages in
-//! changes no byte of them (madvise(2), MADV_POPULATE_WRITE).
+//! `finish` is called once in an instance, by one thread. Bringing pages in changes no byte of them (madvise(2),
+//! MADV_POPULATE_WRITE); the scaffold is the restorer's code and tables, which nobody but this file and the restorer's second thread
+//! uses any more.
 #![allow(unsafe_code)]
 
+use crate::instance::arguments;
 use crate::syscall::call;
-use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::restore::{InstanceArgs, MapOperation, OP_ADVISE_LATER};
 use linux_raw_sys::general as nr;
 
-/// What is beyond comes in when it is written.
-const AT_MOST: usize = 512;
-
-/// Address, length and advice; ends with a length of 0.
-struct Later(UnsafeCell<[[u64; 3]; AT_MOST]>);
-// SAFETY: one thread at a time has to do with it, see above.
-unsafe impl Sync for Later {}
-static LATER: Later = Later(UnsafeCell::new([[0; 3]; AT_MOST]));
-
-/// Copies what is to be done later out of the restorer's tables.
-///
-/// # Safety
-/// No other thread exists, and `arguments` names operations that are mapped.
-pub(crate) unsafe fn note(arguments: &InstanceArgs) {
-    // SAFETY: the caller's promise; the helper has counted the operations there.
+/// Brings in what the restorer's tables say, and gives them back.
+pub fn finish() {
+    let arguments = arguments();
+    // SAFETY: the scaffold with its tables is still there; the helper has counted the operations.
     let operations = unsafe {
         let count = arguments.later_count as usize;
         let first = if count == 0 { core::ptr::dangling() } else { arguments.later as *const MapOperation };
         core::slice::from_raw_parts(first, count)
     };
-    // SAFETY: no other thread exists.
-    let later = unsafe { &mut *LATER.0.get() };
-    let wanted = operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER);
-    let wanted = wanted.map(|one| [one.address, one.length, one.flags.into()]);
-    // No page of the table is written that is not needed.
-    for (place, one) in later.iter_mut().zip(wanted.chain([[0; 3]])) {
-        *place = one;
+    for one in operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER) {
+        // SAFETY: the helper has found the range to be the image's memory, and the advice to be MADV_POPULATE_WRITE. Failure is
+        // none: what is not brought in comes when it is needed.
+        let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };
+    }
+    if has_one_thread_restored(&arguments) {
+        // SAFETY: nobody returns to the restorer's code, and its second thread has ended.
+        let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
     }
 }
 
-/// Failure is none: what is not brought in comes when it is needed.
-pub fn bring_in() {
-    // SAFETY: nobody writes there any more: `note` was called before there were threads.
-    let later = unsafe { &*LATER.0.get() };
-    for &[address, length, advice] in later.iter().take_while(|one| one[1] != 0) {
-        // SAFETY: the helper has found the range to be the image's memory, and the advice to be MADV_POPULATE_WRITE.
-        let _ = unsafe { call(nr::__NR_madvise, [address, length, advice, 0, 0, 0]) };
+/// Whether the restorer's second thread has ended. It has nothing to do any more; where it has not been on a processor all the while,
+/// its code stays for it.
+fn has_one_thread_restored(arguments: &InstanceArgs) -> bool {
+    if arguments.second_thread == 0 {
+        return true;
     }
+    // SAFETY: the word lies in the scaffold; the kernel writes it when the thread has ended.
+    let tid = unsafe { AtomicU32::from_ptr(arguments.second_thread as *mut u32) };
+    tid.load(SeqCst) == 0
 }

@@ -3,7 +3,12 @@
 
 mod tiny;
 
-use tiny::{DATA_TEXT, GOOD, Scratch, Tiny, hotfork, restore, stderr};
+use hotfork_abi::PAGE;
+use hotfork_abi::restore::{OP_ANONYMOUS, OP_PRIVATE_FILE};
+use hotfork_helper::image::format::PAGES_START;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use tiny::{DATA_TEXT, GOOD, Scratch, Tiny, hotfork, operation, restore, stderr};
 
 #[test]
 fn becomes_what_the_image_says() {
@@ -142,7 +147,45 @@ fn the_descriptor_for_the_times_stays_open_and_ignored_signals_are_told() {
         std::process::Command::new("sh").args(["-c", script, program]).args([&times, &image]).output().unwrap();
     assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
     let told = std::fs::read(&times).unwrap();
-    let (signals, text) = told.split_at(8);
-    assert_eq!(u64::from_le_bytes(signals.try_into().unwrap()), 0b11, "SIGHUP and SIGINT");
-    assert_eq!(text, DATA_TEXT.as_bytes());
+    assert_eq!(u64::from_le_bytes(told[..8].try_into().unwrap()), 0b11, "SIGHUP and SIGINT");
+    assert_eq!(&told[16..], DATA_TEXT.as_bytes());
+}
+
+/// Restores with `image` on the processors that the calling thread may use, and says whether there was a second thread.
+fn has_second_thread(scratch: &Scratch, image: &std::path::Path) -> bool {
+    let times = scratch.0.join("times");
+    let output = hotfork().args(["restore", "--times"]).args([&times, image]).output().unwrap();
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+    let told = std::fs::read(&times).unwrap();
+    std::fs::remove_file(&times).unwrap();
+    u64::from_le_bytes(told[8..16].try_into().unwrap()) != 0
+}
+
+#[test]
+fn a_second_thread_maps_ahead_where_there_is_another_processor() {
+    let scratch = Scratch::new("second");
+    let image = scratch.image(&Tiny::new().bytes());
+    let own = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let processors: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| own.is_set(cpu).unwrap()).collect();
+    assert_eq!(has_second_thread(&scratch, &image), processors.len() > 1);
+    let mut one = CpuSet::new();
+    one.set(processors[0]).unwrap();
+    // Of this thread, and so of what it starts.
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+    assert!(!has_second_thread(&scratch, &image));
+}
+
+#[test]
+fn what_lies_where_the_helper_is_waits_until_the_helper_is_gone() {
+    let scratch = Scratch::new("zones");
+    let mut tiny = Tiny::new();
+    // From below hotfork's own code to far behind it, in one piece with the rest up to there.
+    let length = 1 << 30;
+    tiny.operations.insert(0, operation(OP_ANONYMOUS, PAGE, length, 0, libc::PROT_NONE));
+    tiny.operations.insert(1, operation(OP_PRIVATE_FILE, PAGE, PAGE, PAGES_START + PAGE, libc::PROT_READ));
+    let image = scratch.image(&tiny.bytes());
+    for _ in 0..10 {
+        let output = restore(&image);
+        assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+    }
 }

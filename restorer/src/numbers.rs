@@ -6,9 +6,11 @@ pub const SYS_MPROTECT: u64 = 10;
 pub const SYS_MUNMAP: u64 = 11;
 pub const SYS_BRK: u64 = 12;
 pub const SYS_PREAD64: u64 = 17;
+pub const SYS_SCHED_YIELD: u64 = 24;
 pub const SYS_MREMAP: u64 = 25;
 pub const SYS_MADVISE: u64 = 28;
 pub const SYS_WRITE: u64 = 1;
+pub const SYS_EXIT: u64 = 60;
 pub const SYS_PRCTL: u64 = 157;
 pub const SYS_CLOCK_GETTIME: u64 = 228;
 pub const SYS_EXIT_GROUP: u64 = 231;
@@ -50,6 +52,8 @@ mod tests {
             (SYS_MUNMAP, nr::__NR_munmap),
             (SYS_BRK, nr::__NR_brk),
             (SYS_PREAD64, nr::__NR_pread64),
+            (SYS_SCHED_YIELD, nr::__NR_sched_yield),
+            (SYS_EXIT, nr::__NR_exit),
             (SYS_MREMAP, nr::__NR_mremap),
             (SYS_MADVISE, nr::__NR_madvise),
             (SYS_WRITE, nr::__NR_write),

@@ -25,6 +25,12 @@ pub fn exit(status: i32) -> ! {
     }
 }
 
+pub fn exit_thread() -> ! {
+    loop {
+        let _ = call(SYS_EXIT, [0; 6]);
+    }
+}
+
 pub fn monotonic_now() -> u64 {
     let mut time = [0u64; 2];
     match call(SYS_CLOCK_GETTIME, [CLOCK_MONOTONIC, (&raw mut time) as u64, 0, 0, 0, 0]) {

@@ -82,7 +82,7 @@ static UNFINISHED: AtomicBool = AtomicBool::new(false);
 pub fn finish() {
     if UNFINISHED.swap(false, SeqCst) {
         wait_for_first_moments();
-        later::bring_in();
+        later::finish();
         allocator::end();
         times::report();
     }

@@ -8,7 +8,7 @@ mod record;
 mod sys;
 
 pub use rebuild::moves::{PortMove, PortMoves};
-pub use rebuild::room::{lift, make_room, occupy_standard};
+pub use rebuild::room::{lift, make_room, occupy_standard, widen};
 pub use rebuild::{Rebuilt, rebuild};
 pub use record::contents::Contents;
 pub use record::{Recorded, Recorder};

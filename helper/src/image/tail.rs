@@ -1,17 +1,17 @@
 //! The part of an image behind its pages (operations, manifest, chunk digests), mapped as it is.
 //!
 //! # Safety contract of this file
-//! The mapping is private and owned by `Tail` alone; it lives as long as the `Tail` does, or, once
-//! handed over by `into_parts`, until the new owner unmaps it. The file behind it was checked to be
+//! The mapping is private and owned by `Tail` alone; it lives as long as the `Tail` does, or, once moved by `keep_at`, as
+//! long as the process. The file behind it was checked to be
 //! long enough and to be writable by nobody but its trusted owner, who replaces images by rename.
 #![allow(unsafe_code)]
 
+use hotfork_abi::PAGE;
 use hotfork_abi::restore::MapOperation;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MRemapFlags, MapFlags, ProtFlags, mmap, mremap, munmap};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
@@ -19,6 +19,7 @@ pub struct Tail {
     address: NonNull<c_void>,
     length: usize,
     operation_count: usize,
+    kept: bool,
 }
 
 impl Tail {
@@ -31,7 +32,7 @@ impl Tail {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
         let address = unsafe { mmap(None, size, protection, MapFlags::MAP_PRIVATE, file, offset as i64)? };
-        Ok(Self { address, length: size.get(), operation_count: operation_count as usize })
+        Ok(Self { address, length: size.get(), operation_count: operation_count as usize, kept: false })
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -50,15 +51,31 @@ impl Tail {
         unsafe { std::slice::from_raw_parts_mut(self.address.as_ptr().cast(), self.operation_count) }
     }
 
-    /// Gives the mapping away: address and length. The operations are its first bytes.
-    pub fn into_parts(self) -> (NonNull<c_void>, usize) {
-        let tail = ManuallyDrop::new(self);
-        (tail.address, tail.length)
+    /// Moves the mapping over what is mapped at `place`, where it stays when this value is dropped.
+    ///
+    /// # Safety
+    /// `place` is page-aligned, and the pages there, as many as [`Self::pages`], are the caller's to replace.
+    pub unsafe fn keep_at(&mut self, place: u64) -> io::Result<()> {
+        let (target, length) = (NonNull::new(place as *mut c_void), self.pages() as usize);
+        let target = target.ok_or(io::ErrorKind::InvalidInput)?;
+        let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+        // SAFETY: the mapping is this value's own, no borrow of it lives, and the caller gives its new place away.
+        self.address = unsafe { mremap(self.address, length, length, flags, Some(target))? };
+        self.kept = true;
+        Ok(())
+    }
+
+    /// How many bytes of memory it takes.
+    pub fn pages(&self) -> u64 {
+        (self.length as u64).next_multiple_of(PAGE)
     }
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         // SAFETY: the mapping is this value's own, and no borrow of it outlives the value.
         let unmapped = unsafe { munmap(self.address, self.length) };
         debug_assert!(unmapped.is_ok());

@@ -4,11 +4,11 @@
 //! A prefetch of pages that nobody will use is harmless, but no image asks for more pages than its trial wrote, or its
 //! threads do: a range that is far too long would use up the host's memory.
 
-use super::operations::{MADV_POPULATE_WRITE, is_prefetch, range};
+use super::operations::{is_prefetch, range};
 use crate::image::manifest::Manifest;
 use crate::save::first_pages;
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
+use hotfork_abi::restore::{MADV_POPULATE_WRITE, MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 use std::ops::Range;
 
 const KNOWN: [u32; 5] = [

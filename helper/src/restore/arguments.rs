@@ -1,5 +1,7 @@
 //! Fills in the restorer's arguments.
 
+use super::ahead;
+use super::scaffold::Scaffold;
 use super::space::Space;
 use super::start::Start;
 use crate::image::manifest::{Entry, MemoryMapFields};
@@ -10,6 +12,10 @@ use std::time::Duration;
 
 pub struct Arguments<'a> {
     pub space: &'a Space,
+    pub scaffold: &'a Scaffold,
+    pub operations: &'a [MapOperation],
+    pub last: Option<MapOperation>,
+    pub second_thread: bool,
     pub entry: &'a Entry,
     pub start: Start,
     pub perf_path: Option<&'a Path>,
@@ -19,12 +25,12 @@ pub struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    /// All but the counts of files and operations, and what happens later.
     pub fn fill(&self) -> RestoreArgs {
-        let Space { environment, hole, layout, host_moves, patches } = self.space;
+        let Space { environment, hole, layout, host_moves, patches, .. } = self.space;
         let mut args = RestoreArgs::zeroed();
         let at = |offset: u64| hole + offset;
-        args.operations = at(layout.operations);
+        args.ahead = at(layout.ahead);
+        args.last = self.last.unwrap_or(MapOperation { operation: OP_NONE, ..MapOperation::zeroed() });
         args.files = at(layout.files);
         args.hole = *hole;
         args.hole_length = layout.end;
@@ -40,6 +46,12 @@ impl Arguments<'_> {
         let instance = &mut args.instance;
         instance.scaffold = at(layout.scaffold);
         instance.scaffold_length = layout.end - layout.scaffold;
+        instance.second_thread = if self.second_thread { ahead::tid_at(self.scaffold) } else { 0 };
+        let later = self.operations.iter().position(|operation| operation.operation == OP_ADVISE_LATER);
+        if let Some(first) = later {
+            instance.later = at(layout.operations) + (first * size_of::<MapOperation>()) as u64;
+            instance.later_count = (self.operations.len() - first) as u64;
+        }
         instance.environment = at(layout.environment);
         instance.environment_length = environment.bytes.len() as u64;
         instance.environment_count = environment.count;
@@ -52,16 +64,6 @@ impl Arguments<'_> {
         let new_environment = (instance.environment, instance.environment_length);
         args.memory_map = memory_map(&self.entry.memory_map, new_environment, at(layout.auxv));
         args
-    }
-}
-
-/// Says how many operations there are at `args.operations`, and which of them the instance carries out later.
-pub fn tell_operations(args: &mut RestoreArgs, operations: &[MapOperation]) {
-    args.operation_count = operations.len() as u64;
-    let later = operations.iter().position(|operation| operation.operation == OP_ADVISE_LATER);
-    if let Some(first) = later {
-        args.instance.later = args.operations + (first * size_of::<MapOperation>()) as u64;
-        args.instance.later_count = (operations.len() - first) as u64;
     }
 }
 

@@ -17,20 +17,23 @@ const HOLE_ALLOWANCE: u64 = 64 << 20;
 /// Descriptors that the helper needs besides one for each mapped file.
 const OWN_DESCRIPTORS: u64 = 16;
 
-/// The questions, in the order of asking, by the name that `check` shows.
-pub const QUESTIONS: [Question; 12] = [
+/// Whether so many tasks may be made as the image needs. The number is that of tasks which this process has besides the first, and which
+/// will be gone. By the name that `check` shows, as the others.
+pub const TASKS: [(&str, fn(&Image, u64) -> Answer); 2] =
+    [("user's processes", user_tasks), ("cgroup's processes", cgroup_tasks)];
+
+/// Asked before anything is opened or mapped for the image.
+pub const LIMITS: [Question; 3] = [("address space", address_space), ("data size", data_size), ("open files", open_files)];
+
+/// The other questions, in the order of asking.
+pub const QUESTIONS: [Question; 7] = [
     ("cpu", cpu),
     ("clock", clock),
     ("proc", proc_is_mounted),
     ("cwd", working_directory),
     ("write-and-execute", write_and_execute),
-    ("address space", address_space),
-    ("data size", data_size),
     ("commit limit", commit_limit),
     ("mappings", mapping_count),
-    ("open files", open_files),
-    ("user's processes", user_tasks),
-    ("cgroup's processes", cgroup_tasks),
 ];
 
 /// Within one boot the CPU stays the same, or running processes would fail too. That is worth a question of its own:
@@ -171,12 +174,12 @@ fn open_files(image: &Image) -> Answer {
     Ok(())
 }
 
-fn user_tasks(image: &Image) -> Answer {
+fn user_tasks(image: &Image, own: u64) -> Answer {
     let needed = (image.manifest.threads.len() as u64).saturating_sub(1);
     let left = limits::tasks_left(needed).map_err(|error| {
         Refusal::resource(format!("the tasks of this user cannot be counted: {error}; look at /proc"))
     })?;
-    match left {
+    match left.map(|left| left + own) {
         Some(left) if left < needed => Err(Refusal::resource(format!(
             "the JVM needs {needed} more threads, this user may make {left} (RLIMIT_NPROC); raise it with ulimit -u"
         ))),
@@ -184,12 +187,12 @@ fn user_tasks(image: &Image) -> Answer {
     }
 }
 
-fn cgroup_tasks(image: &Image) -> Answer {
+fn cgroup_tasks(image: &Image, own: u64) -> Answer {
     let needed = (image.manifest.threads.len() as u64).saturating_sub(1);
     match cgroup::tasks_left() {
-        Some(tasks) if tasks.left < needed => Err(Refusal::resource(format!(
+        Some(tasks) if tasks.left + own < needed => Err(Refusal::resource(format!(
             "the JVM needs {needed} more threads, {} of {} are left in {}; raise pids.max (docker: --pids-limit)",
-            tasks.left,
+            tasks.left + own,
             tasks.limit,
             tasks.group.display()
         ))),

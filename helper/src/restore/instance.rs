@@ -4,11 +4,9 @@
 //! `unsafe` is used once, to enter the restorer, after everything that it relies on was checked.
 #![allow(unsafe_code)]
 
-use super::arguments::{self, Arguments};
+use super::arguments::Arguments;
 use super::perf::{self, PerfFile};
-use super::scaffold::{self, Operations};
-use super::space::Space;
-use super::{Prepared, own_descriptors, rseq};
+use super::{Prepared, entry, own_descriptors, rseq};
 use crate::descriptors;
 use crate::exit::{ExitCode, Failure};
 use crate::host::clocks;
@@ -41,11 +39,17 @@ impl Prepared {
             .ok()
     }
 
-    fn try_become(mut self, perf: Option<PerfFile>) -> Result<Infallible, Failure> {
-        let room = descriptors::make_room(&self.image.manifest.descriptors)?;
+    fn try_become(self, perf: Option<PerfFile>) -> Result<Infallible, Failure> {
+        let Self { image, scaffold, room, .. } = self;
+        let manifest = &image.manifest;
+        let perf_number = FILE_IMAGE + 1 + manifest.files.len() as u32;
         let mut args = Arguments {
             space: &self.space,
-            entry: &self.image.manifest.entry,
+            scaffold: &scaffold,
+            operations: image.operations(),
+            last: perf.as_ref().and_then(|perf| perf.operation(image.operations(), manifest, perf_number)),
+            second_thread: self.second_thread,
+            entry: &manifest.entry,
             start: self.start,
             perf_path: perf.as_ref().map(|perf| perf.path.as_path()),
             checked: self.checked,
@@ -53,51 +57,35 @@ impl Prepared {
             close_from: room,
         }
         .fill();
-        let mut operations = match self.copied_code.take() {
-            Some(list) => Operations::Changed(list),
-            None => Operations::Mapped(self.image.tail),
-        };
-        let manifest = self.image.manifest;
-        if let Some(perf) = &perf {
-            perf.use_in(operations.as_mut_slice(), &manifest, FILE_IMAGE + 1 + manifest.files.len() as u32);
-        }
-
         nix::unistd::chdir(&manifest.cwd).map_err(|error| {
             resource(format!("the JVM's working directory {}: {error}; create it", manifest.cwd.display()))
         })?;
         let lift = |file: File| descriptors::lift(OwnedFd::from(file), room);
-        let image = lift(self.image.file)?;
         let times = self.times.map(lift).transpose()?;
-        let mapped = self.files.into_iter().map(lift).collect::<Result<Vec<_>, _>>()?;
         let perf = perf.map(|perf| lift(perf.file)).transpose()?;
-        let rebuilt = descriptors::rebuild(&manifest.descriptors, room, image.as_fd(), &self.moves)?;
+        let rebuilt = descriptors::rebuild(&manifest.descriptors, room, image.file.as_fd(), &self.moves)?;
         if let Some(perf) = &perf {
             for number in &rebuilt.perf_data {
                 own_descriptors::place(perf.as_fd(), number)
                     .map_err(|error| resource(format!("descriptor {}: {error}; raise ulimit -n", number.fd)))?;
             }
+            scaffold.place_files(perf_number as usize, &[perf.as_raw_fd()]);
         }
         for line in &rebuilt.lines {
             say::note(self.options.quiet, line);
         }
         args.instance.times[TIME_DESCRIPTORS] = clocks::monotonic();
         args.instance.times_fd = times.as_ref().map_or(-1, |file| i64::from(file.as_raw_fd()));
-
-        let files: Vec<i32> = std::iter::once(&image).chain(&mapped).chain(&perf).map(AsRawFd::as_raw_fd).collect();
-        args.file_count = files.len() as u64;
-        arguments::tell_operations(&mut args, operations.as_slice());
-        let auxv = &manifest.entry.memory_map.auxv;
-        let Space { hole, layout, environment, .. } = &self.space;
-        scaffold::build(*hole, layout, &environment.bytes, operations, &files, auxv)
-            .map_err(|error| resource(format!("{} KB for the restorer: {error}; free memory", layout.end >> 10)))?;
+        scaffold.place_environment(&self.space.environment.bytes, &manifest.entry.memory_map.auxv);
         rseq::unregister().map_err(|error| {
             resource(format!("the rseq area cannot be unregistered: {error}; set GLIBC_TUNABLES=glibc.pthread.rseq=0"))
         })?;
         args.instance.times[TIME_JUMP] = clocks::monotonic();
-        // SAFETY: `build` made the hole that `args` describes; operations, patches and the vdso's moves were
-        // checked when the restore was prepared; hotfork has one thread, which blocked all signals at its start
-        // and has just unregistered its rseq area.
-        unsafe { scaffold::enter(*hole, layout, &args) }
+        scaffold.place_arguments(&args);
+        // SAFETY: the scaffold was built when the restore was prepared, for operations, patches and moves of the vdso that were
+        // checked then, and is complete with the arguments. hotfork has one thread, and the one that carries operations
+        // out; it blocked all signals at its start and has just unregistered its rseq area.
+        unsafe { entry::enter(&scaffold) }
     }
 }
 

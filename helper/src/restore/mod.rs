@@ -5,14 +5,16 @@
 //! only when that fails.
 
 mod advice;
+mod ahead;
 mod arguments;
+mod entry;
 mod environment;
 pub mod fit;
 mod hole;
 mod instance;
 pub mod mapped_files;
 mod operations;
-pub use operations::{MADV_POPULATE_WRITE, merge as merged};
+pub use operations::merge as merged;
 mod own_descriptors;
 mod perf;
 pub mod refusal;
@@ -22,19 +24,21 @@ mod space;
 pub mod start;
 mod vdso;
 
-use crate::descriptors::{PortMove, PortMoves};
+use crate::descriptors::{self, PortMove, PortMoves};
 use crate::exit::{ExitCode, Failure};
 use crate::host::clocks;
 use crate::image::read::Image;
 use crate::say;
-use hotfork_abi::restore::MapOperation;
 use refusal::{Reason, Refusal};
+use scaffold::Scaffold;
 pub use scaffold::denies_write_execute;
 use space::Space;
 use start::Start;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,11 +63,15 @@ pub struct Prepared {
     image: Image,
     options: Options,
     start: Start,
-    files: Vec<File>,
+    scaffold: Scaffold,
+    /// There is one that carries the operations out.
+    second_thread: bool,
+    /// Open for the operations.
+    _files: Vec<OwnedFd>,
+    /// The first number above those of the image.
+    room: i32,
     times: Option<File>,
     moves: PortMoves,
-    /// The operations, where the image lies on a noexec mount and its code is copied.
-    copied_code: Option<Vec<MapOperation>>,
     space: Space,
     checked: u64,
 }
@@ -96,11 +104,28 @@ impl Prepared {
         if options.verify {
             image.verify_pages()?;
         }
+        for (_, question) in fit::LIMITS {
+            question(&image)?;
+        }
+        let copy_code = fit::must_copy_code(&image)?;
+        let space = Space::find(&image, &occupied, &options.environment, copy_code)?;
+        // From here on the image's descriptors have the numbers that the second thread goes by.
+        let room = descriptors::make_room(&image.manifest.descriptors)?;
+        image.file = descriptors::lift(OwnedFd::from(image.file), room)?.into();
+        descriptors::widen(image.file.as_fd(), room, &image.manifest.descriptors, image.manifest.files.len());
+        let (scaffold, second_thread) = build(&space, &mut image, copy_code).map_err(|error| {
+            Refusal::resource(format!("{} KB for the restorer: {error}; free memory", space.layout.end >> 10))
+        })?;
+        let open = |file| Ok::<_, Refusal>(descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?);
+        let files = image.manifest.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        scaffold.place_files(1, &files.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
+        ahead::files_open(&scaffold);
+        for (_, question) in fit::TASKS {
+            question(&image, second_thread.into())?;
+        }
         for (_, question) in fit::QUESTIONS {
             question(&image)?;
         }
-        let files = image.manifest.files.iter().map(mapped_files::open).collect::<Result<Vec<_>, _>>()?;
-        let copy_code = fit::must_copy_code(&image)?;
         let times = options.times.as_deref().map(open_times).transpose()?;
         // Not looked for where nobody would hear it.
         if !options.quiet
@@ -108,19 +133,32 @@ impl Prepared {
         {
             say::note(false, &warning);
         }
-        let space = Space::find(&image, &occupied, &options.environment, copy_code)?;
-        let copied_code = copy_code.then(|| {
-            let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
-            let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);
-            operations::without_executable_image_pages(image.operations(), &(start..end))
-        });
-        Ok(Self { image, options, start, files, times, moves, copied_code, space, checked: clocks::monotonic() })
+        let checked = clocks::monotonic();
+        Ok(Self { image, options, start, scaffold, second_thread, _files: files, room, times, moves, space, checked })
     }
 
     /// The image, for whoever wants to compare more before it becomes real.
     pub fn image(&self) -> &Image {
         &self.image
     }
+}
+
+/// Puts into the hole what the operations need, and begins with them where that can be. Whether there is a second thread now.
+fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaffold, bool)> {
+    let scaffold = Scaffold::reserve(space.hole, space.layout)?;
+    scaffold.place_files(0, &[image.file.as_raw_fd()]);
+    let count = if copy_code {
+        let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
+        let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);
+        let list = operations::without_executable_image_pages(image.operations(), &(start..end));
+        scaffold.place_operations(&list);
+        list.len()
+    } else {
+        scaffold.take_in(&mut image.tail)?;
+        image.operations().len()
+    };
+    let second = ahead::begin(&scaffold, &space.zones, count);
+    Ok((scaffold, second))
 }
 
 /// Refuses operations that the restorer could not carry out.
@@ -151,9 +189,9 @@ fn open_times(path: &Path) -> Result<File, Refusal> {
 /// Everything that a restore asks, all answers, and the pages besides: for `check`.
 pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
     let mut findings = vec![("operations".to_owned(), check_operations(image).map(drop))];
-    for (name, question) in fit::QUESTIONS {
-        findings.push((name.to_owned(), question(image)));
-    }
+    findings.extend(fit::LIMITS.map(|(name, question)| (name.to_owned(), question(image))));
+    findings.extend(fit::TASKS.map(|(name, question)| (name.to_owned(), question(image, 0))));
+    findings.extend(fit::QUESTIONS.map(|(name, question)| (name.to_owned(), question(image))));
     let mut files_fit = true;
     for file in &image.manifest.files {
         if let Err(refusal) = mapped_files::open(file) {

@@ -16,10 +16,6 @@ pub const fn is_mapping(operation: &MapOperation) -> bool {
     matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE)
 }
 
-/// madvise(2): makes pages one's own as a write to each would. Since Linux 5.14; before, the advice is refused and
-/// each page is brought in when it is written.
-pub const MADV_POPULATE_WRITE: u32 = 23;
-
 /// Brings pages in ahead of need.
 pub const fn is_prefetch(operation: &MapOperation) -> bool {
     matches!(operation.operation, OP_ADVISE | OP_ADVISE_LATER) && operation.flags == MADV_POPULATE_WRITE

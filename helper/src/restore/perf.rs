@@ -2,7 +2,6 @@
 //! that jps and jstat find the restored JVM and its end removes nobody else's file. Where that cannot
 //! be had, the memory stays private and nothing is lost but jps.
 
-use super::operations::{is_mapping, range};
 use crate::image::manifest::Manifest;
 use crate::image::read::Image;
 use hotfork_abi::restore::*;
@@ -53,22 +52,10 @@ impl PerfFile {
         Ok(created)
     }
 
-    /// Changes the operations so that they map the file instead of private memory.
-    pub fn use_in(&self, operations: &mut [MapOperation], manifest: &Manifest, file: u32) {
-        let entry = &manifest.entry;
-        let range = entry.perf_address..entry.perf_address + entry.perf_length;
-        // Not by the index in the image: on a noexec mount the list has more operations than the image.
-        let base = operations.iter().position(|operation| is_mapping(operation) && self::range(operation) == range);
-        for (index, operation) in operations.iter_mut().enumerate() {
-            if Some(index) == base {
-                operation.operation = OP_SHARED_FILE;
-                operation.offset = 0;
-                operation.file = file;
-                operation.flags = 0;
-            } else if range.contains(&operation.address) && reads_image(operation) {
-                operation.operation = OP_NONE;
-            }
-        }
+    /// The operation that maps the file, which has the number `file`, over the image's private memory. `create` found that one there.
+    pub fn operation(&self, operations: &[MapOperation], manifest: &Manifest, file: u32) -> Option<MapOperation> {
+        let base = operations.get(manifest.entry.perf_operation? as usize)?;
+        Some(MapOperation { operation: OP_SHARED_FILE, offset: 0, file, flags: 0, ..*base })
     }
 
     /// The restore will not happen: leave nothing behind.

@@ -7,6 +7,7 @@
 //!           code of the blob                       r-x         ┐
 //!           map operations                                     │ scaffold: unmapped by the instance
 //!           descriptors of the files, auxv                     │
+//!           what two threads share, stack of the second one    │
 //!           stack of the blob                                  ┘
 //! ```
 //!
@@ -16,37 +17,16 @@
 #![allow(unsafe_code)]
 
 use crate::image::tail::Tail;
-use hotfork_abi::PAGE;
-use hotfork_abi::Plain;
+use hotfork_abi::ahead::Ahead;
+use hotfork_abi::{PAGE, Plain};
 use hotfork_abi::restore::{MapOperation, RestoreArgs};
-use std::arch::asm;
 use std::ffi::c_void;
 use std::io;
 
 static BLOB: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/blob.bin"));
 const STACK: u64 = 4 * PAGE;
-
-/// The operations as they are in the image, or changed for this host.
-pub enum Operations {
-    Mapped(Tail),
-    Changed(Vec<MapOperation>),
-}
-
-impl Operations {
-    pub fn as_slice(&self) -> &[MapOperation] {
-        match self {
-            Self::Mapped(tail) => tail.operations(),
-            Self::Changed(list) => list,
-        }
-    }
-
-    pub fn as_mut_slice(&mut self) -> &mut [MapOperation] {
-        match self {
-            Self::Mapped(tail) => tail.operations_mut(),
-            Self::Changed(list) => list,
-        }
-    }
-}
+/// What both threads share, and the stack of the second one.
+const AHEAD: u64 = 2 * PAGE;
 
 /// What lies where, relative to the start of the hole.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +37,9 @@ pub struct Layout {
     pub operations: u64,
     pub files: u64,
     pub auxv: u64,
+    pub ahead: u64,
+    /// End of the second thread's stack.
+    pub ahead_end: u64,
     pub end: u64,
 }
 
@@ -65,14 +48,16 @@ const fn pages(bytes: u64) -> u64 {
 }
 
 impl Layout {
-    pub fn new(environment: usize, host_span: u64, operations: usize, files: usize, auxv: usize) -> Self {
+    /// Lengths in bytes, all but that of `files`, a number.
+    pub fn new(environment: usize, host_span: u64, operations: u64, files: usize, auxv: usize) -> Self {
         let environment_at = pages(size_of::<RestoreArgs>() as u64);
         let host = environment_at + pages(environment as u64);
         let scaffold = host + host_span;
         let operations_at = scaffold + pages(BLOB.len() as u64);
-        let files_at = operations_at + pages((operations * size_of::<MapOperation>()) as u64);
+        let files_at = operations_at + pages(operations);
         let auxv_at = files_at + pages((files * size_of::<i32>()) as u64);
-        let end = auxv_at + pages(auxv as u64) + STACK;
+        let ahead = auxv_at + pages(auxv as u64);
+        let ahead_end = ahead + AHEAD;
         Self {
             environment: environment_at,
             host,
@@ -80,7 +65,9 @@ impl Layout {
             operations: operations_at,
             files: files_at,
             auxv: auxv_at,
-            end,
+            ahead,
+            ahead_end,
+            end: ahead_end + STACK,
         }
     }
 }
@@ -92,80 +79,85 @@ pub fn denies_write_execute() -> bool {
     unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) > 0 }
 }
 
-/// Reserves the hole at `address` and fills it, all but the arguments.
-pub fn build(
+/// The hole, mapped.
+#[derive(Clone, Copy)]
+pub struct Scaffold {
     address: u64,
-    layout: &Layout,
-    environment: &[u8],
-    operations: Operations,
-    files: &[i32],
-    auxv: &[u8],
-) -> io::Result<()> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    let (wanted, length) = (address as *mut c_void, layout.end as usize);
-    // SAFETY: MAP_FIXED_NOREPLACE maps over nothing that exists.
-    let hole = unsafe { libc::mmap(wanted, length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-    if hole == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
+    layout: Layout,
+}
+
+impl Scaffold {
+    /// Reserves the hole at `address`; the blob's code lies there from now on.
+    pub fn reserve(address: u64, layout: Layout) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        let (wanted, length) = (address as *mut c_void, layout.end as usize);
+        // SAFETY: MAP_FIXED_NOREPLACE maps over nothing that exists.
+        let hole = unsafe { libc::mmap(wanted, length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if hole == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        if hole != wanted {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        let scaffold = Self { address, layout };
+        scaffold.place(layout.scaffold, BLOB);
+        // SAFETY: the code's pages are the blob's alone: the operations begin on the next page.
+        check(unsafe {
+            let code = hole.add(layout.scaffold as usize);
+            libc::mprotect(code, pages(BLOB.len() as u64) as usize, libc::PROT_READ | libc::PROT_EXEC)
+        })?;
+        Ok(scaffold)
     }
-    if hole != wanted {
-        return Err(io::Error::from_raw_os_error(libc::EEXIST));
-    }
-    let place = |at: u64, bytes: &[u8]| {
-        // SAFETY: `Layout::new` left room for exactly these bytes at `at`; the hole was mapped just now, so
+
+    /// Puts bytes where one of the parts lies, which has room for them.
+    fn place(&self, at: u64, bytes: &[u8]) {
+        let target = (self.address + at) as *mut u8;
+        // SAFETY: `Layout::new` left room for exactly these bytes at `at`; the hole is this restore's own, so
         // no source overlaps it.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), hole.cast::<u8>().add(at as usize), bytes.len()) };
-    };
-    place(layout.environment, environment);
-    place(layout.auxv, auxv);
-    for (index, number) in files.iter().enumerate() {
-        place(layout.files + (index * size_of::<i32>()) as u64, &number.to_ne_bytes());
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
     }
-    place(layout.scaffold, BLOB);
-    // SAFETY: the code's pages are the blob's alone: the operations begin on the next page.
-    check(unsafe {
-        let code = hole.add(layout.scaffold as usize);
-        libc::mprotect(code, pages(BLOB.len() as u64) as usize, libc::PROT_READ | libc::PROT_EXEC)
-    })?;
-    let size = std::mem::size_of_val(operations.as_slice());
-    match operations {
-        Operations::Changed(list) => place(layout.operations, MapOperation::slice_bytes(&list)),
-        Operations::Mapped(tail) => {
-            let (from, _) = tail.into_parts();
-            let (size, flags) = (pages(size as u64) as usize, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED);
-            // SAFETY: the tail's mapping was given up by its owner and is at least this long; the pages that
-            // it replaces are the ones that `Layout` keeps for the operations.
-            let moved = unsafe { libc::mremap(from.as_ptr(), size, size, flags, hole.add(layout.operations as usize)) };
-            if moved == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
+
+    /// Moves an image's tables to the place for the operations, which are their beginning. `Layout` was made for them.
+    pub fn take_in(&self, tail: &mut Tail) -> io::Result<()> {
+        // SAFETY: the pages there are kept for exactly this.
+        unsafe { tail.keep_at(self.address + self.layout.operations) }
+    }
+
+    pub fn place_operations(&self, operations: &[MapOperation]) {
+        self.place(self.layout.operations, MapOperation::slice_bytes(operations));
+    }
+
+    /// From the entry with number `first` on.
+    pub fn place_files(&self, first: usize, files: &[i32]) {
+        for (index, number) in files.iter().enumerate() {
+            self.place(self.layout.files + ((first + index) * size_of::<i32>()) as u64, &number.to_ne_bytes());
         }
     }
-    Ok(())
+
+    pub fn place_environment(&self, environment: &[u8], auxv: &[u8]) {
+        self.place(self.layout.environment, environment);
+        self.place(self.layout.auxv, auxv);
+    }
+
+    pub fn place_ahead(&self, ahead: &Ahead) {
+        self.place(self.layout.ahead, ahead.as_bytes());
+    }
+
+    pub fn place_arguments(&self, arguments: &RestoreArgs) {
+        self.place(0, arguments.as_bytes());
+    }
+
+    pub const fn at(&self, offset: u64) -> u64 {
+        self.address + offset
+    }
+
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
 }
 
 fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Copies the arguments to the start of the hole that `build` made and runs the blob.
-///
-/// # Safety
-/// `args` describes that hole and an image whose operations, patches and addresses were checked; rseq
-/// is unregistered, no other thread exists, and all signals are blocked.
-pub unsafe fn enter(address: u64, layout: &Layout, args: &RestoreArgs) -> ! {
-    let target = address as *mut RestoreArgs;
-    let code = address + layout.scaffold;
-    // As right after a call: the stack pointer is 8 below a multiple of 16.
-    let stack = address + layout.end - 8;
-    // SAFETY: the first page of the hole is kept for this structure. The blob is entered at its first byte,
-    // on its own stack, with the address of its arguments, and never returns (the caller's promise covers
-    // what it does from there).
-    unsafe {
-        target.write(*args);
-        asm!("mov rsp, {stack}", "xor ebp, ebp", "cld", "jmp {code}",
-            stack = in(reg) stack, code = in(reg) code, in("rdi") target, options(noreturn));
-    }
 }
 
 #[cfg(test)]
@@ -174,7 +166,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_begin_on_pages() {
-        let layout = Layout::new(5000, 8 * PAGE, 1000, 100, 320);
+        let layout = Layout::new(5000, 8 * PAGE, 40_000, 100, 320);
         let parts = [
             0,
             layout.environment,
@@ -183,6 +175,8 @@ mod tests {
             layout.operations,
             layout.files,
             layout.auxv,
+            layout.ahead,
+            layout.ahead_end,
             layout.end,
         ];
         assert!(parts.is_sorted_by(|a, b| a < b), "{layout:?}");

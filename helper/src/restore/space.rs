@@ -1,5 +1,6 @@
 //! Decides where the restorer lives while everything is exchanged, and where the host's vdso goes.
 
+use super::ahead::Zones;
 use super::environment::{self, Block};
 use super::hole;
 use super::refusal::Refusal;
@@ -7,7 +8,7 @@ use super::scaffold::Layout;
 use super::vdso::HostVdso;
 use crate::host::maps;
 use crate::image::read::Image;
-use hotfork_abi::restore::{HostMapping, Patch};
+use hotfork_abi::restore::{HostMapping, MapOperation, Patch};
 use std::ffi::OsString;
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ pub struct Space {
     pub layout: Layout,
     pub host_moves: Vec<HostMapping>,
     pub patches: Vec<Patch>,
+    pub zones: Zones,
 }
 
 impl Space {
@@ -31,11 +33,13 @@ impl Space {
         let host = HostVdso::find(&maps)?;
         let environment = environment::block(std::env::vars_os(), further);
         let entry = &image.manifest.entry;
-        // Copied code takes three operations in place of one. Files: the image, the mapped ones, hsperfdata.
-        let operation_count = image.operations().len() * if copy_code { 3 } else { 1 };
+        // Copied code takes three operations in place of one; else the tables move there as they are.
+        let copied = (3 * image.operations().len() * size_of::<MapOperation>()) as u64;
+        let operations = if copy_code { copied } else { image.tail.pages() };
+        // The image, the mapped ones, hsperfdata.
         let files = image.manifest.files.len() + 2;
         let auxv = entry.memory_map.auxv.len();
-        let layout = Layout::new(environment.bytes.len(), host.span(), operation_count, files, auxv);
+        let layout = Layout::new(environment.bytes.len(), host.span(), operations, files, auxv);
         let hole = hole::choose(occupied, &maps, layout.end)
             .ok_or_else(|| Refusal::unfit_host("no free address range is left beside the JVM's own; take it again"))?;
         let place = if host.sealed { host.start() } else { hole + layout.host };
@@ -51,6 +55,7 @@ impl Space {
         if !patches.iter().all(mapped) {
             return Err(Refusal::damaged("is damaged: its vdso is not mapped; take it again"));
         }
-        Ok(Self { environment, hole, layout, host_moves: host.moves(place), patches })
+        let zones = if copy_code { Zones::everything() } else { Zones::around(&maps, occupied) };
+        Ok(Self { environment, hole, layout, host_moves: host.moves(place), patches, zones })
     }
 }

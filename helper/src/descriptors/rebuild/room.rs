@@ -5,7 +5,7 @@ use crate::exit::{ExitCode, Failure};
 use crate::host::limits;
 use crate::image::manifest::Descriptors;
 use nix::errno::Errno;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// What the helper itself has open at a time besides the table and the mapped files.
 const HELPER_NEEDS: u64 = 32;
@@ -46,6 +46,15 @@ pub fn make_room(table: &Descriptors) -> Result<i32, Failure> {
         return Err(Failure::new(ExitCode::HostResource, message));
     }
     Ok(room)
+}
+
+/// Lets the kernel's table grow to what this process will need, with `files` mapped ones: with a second thread each growth waits for a grace
+/// period of RCU, 6 ms. Where that cannot be, it grows when it must.
+pub fn widen(fd: BorrowedFd, room: i32, table: &Descriptors, files: usize) {
+    let highest = room as usize + table.descriptions.len() + files + HELPER_NEEDS as usize;
+    if let Ok(number) = i32::try_from(highest) {
+        drop(sys::duplicate(fd.as_raw_fd(), number));
+    }
 }
 
 /// Moves a descriptor of the helper's out of the way. Its old number stays open until `rebuild` closes all below `room` at once.

@@ -1,0 +1,44 @@
+//! What a restore's second thread is told, and what it tells: it carries the map operations out while the first one still asks and
+//! rebuilds descriptors. Lies in the restorer's scaffold.
+
+/// Where in the restorer's code the second thread is made.
+pub const SECOND_ENTRY: u64 = 16;
+
+/// Ranges that one restore leaves to its first thread, at most.
+pub const ZONES: usize = 8;
+
+/// It has not begun; whoever comes first, it or the first thread, carries the operations out.
+pub const AHEAD_NEW: u32 = 0;
+/// It carries them out.
+pub const AHEAD_MAPS: u32 = 1;
+/// All is mapped but for the zones; both threads bring pages in.
+pub const AHEAD_MAPPED: u32 = 2;
+/// It touches no more memory of the image.
+pub const AHEAD_ENDED: u32 = 3;
+/// An operation failed, which may do so again in the first thread: `done` says which.
+pub const AHEAD_FAILED: u32 = 4;
+/// It must not begin any more, or there is none.
+pub const AHEAD_TAKEN: u32 = 5;
+
+crate::plain_struct! {
+    /// The words that both threads write, they touch as atomics.
+    pub struct Ahead {
+        pub operations: u64,
+        pub operation_count: u64,
+        /// As `RestoreArgs::files`. Only the image is open from the start.
+        pub files: u64,
+        /// 1 when all others are.
+        pub files_open: u64,
+        /// Where memory of the helper lies, or may come to lie: start and end, ascending. All else is free from the start.
+        pub zones: [[u64; 2]; ZONES],
+        pub zone_count: u64,
+        /// Index of the operation after the last one that it has carried out.
+        pub done: u64,
+        /// Index of the first prefetch that nobody has begun with.
+        pub claimed: u64,
+        /// `AHEAD_*`
+        pub state: u32,
+        /// Its thread id, 0 before it is made and when the kernel has ended it.
+        pub tid: u32,
+    }
+}

@@ -1,0 +1,133 @@
+//! Has a second thread map the image while the first still asks questions and rebuilds descriptors. Until the first unmaps what
+//! the helper is, that changes nothing: what is mapped lies where this process has nothing, and goes with it when a
+//! question is answered with no.
+//!
+//! # Safety contract of this file
+//! `unsafe` is used to start that thread, when all that it uses is in place: `begin` is given a scaffold with its files and the
+//! operations of an image that were found sound.
+#![allow(unsafe_code)]
+
+use super::entry;
+use super::operations::{ADDRESS_SPACE_END, merge};
+use super::scaffold::Scaffold;
+use crate::host::maps::Mapping;
+use hotfork_abi::Plain;
+use hotfork_abi::ahead::{AHEAD_NEW, AHEAD_TAKEN, Ahead, ZONES};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+/// How near to its mappings this process may get new ones before it becomes the image. It asks for some hundred KB.
+const GROWTH: u64 = 256 << 20;
+
+/// The ranges that are the helper's, and what of the image reaches into them: left to the first thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zones(Vec<Range<u64>>);
+
+impl Zones {
+    /// Nothing is carried out ahead.
+    pub fn everything() -> Self {
+        Self(vec![0..ADDRESS_SPACE_END])
+    }
+
+    /// `occupied` is what the image maps, merged; `helper`, what this process has now.
+    pub fn around(helper: &[Mapping], occupied: &[Range<u64>]) -> Self {
+        let near = |mapping: &Mapping| {
+            mapping.start.saturating_sub(GROWTH)..mapping.end.saturating_add(GROWTH).min(ADDRESS_SPACE_END)
+        };
+        let helper = helper.iter().filter(|mapping| mapping.start < ADDRESS_SPACE_END).map(near).collect();
+        let near = merge(helper);
+        // Operations of one occupied range may lie over each other: all of them or none.
+        let reach_in = |range: &&Range<u64>| near.iter().any(|zone| zone.start < range.end && range.start < zone.end);
+        let mut zones: Vec<_> = near.iter().chain(occupied.iter().filter(reach_in)).cloned().collect();
+        zones.sort_unstable_by_key(|zone| zone.start);
+        let zones = merge(zones);
+        if zones.len() > ZONES { Self::everything() } else { Self(zones) }
+    }
+}
+
+/// What the image's operations need is in `scaffold`, but for files besides the image: tells both threads of it, and makes the second one,
+/// where there is a processor for it and something to do. Says whether it did. All operations were found sound.
+pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool {
+    let mut ahead = Ahead::zeroed();
+    ahead.operations = scaffold.at(scaffold.layout().operations);
+    ahead.operation_count = operation_count as u64;
+    ahead.files = scaffold.at(scaffold.layout().files);
+    for (place, zone) in ahead.zones.iter_mut().zip(&zones.0) {
+        *place = [zone.start, zone.end];
+    }
+    ahead.zone_count = zones.0.len() as u64;
+    ahead.state = AHEAD_TAKEN;
+    let elsewhere = if *zones == Zones::everything() { None } else { other_processors() };
+    let Some(elsewhere) = elsewhere else {
+        scaffold.place_ahead(&ahead);
+        return false;
+    };
+    // With two threads registering for membarrier(2), as each instance does, waits for a grace period of RCU: 6 to 15 ms.
+    // Kernels without it say no.
+    // SAFETY: this registers the process with the kernel, and touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
+    scaffold.place_ahead(&Ahead { state: AHEAD_NEW, ..ahead });
+    // SAFETY: everything is in place (above, and by this function's contract). What this process still maps lies near what it
+    // has (`Zones`). `Start` blocked all signals.
+    match unsafe { entry::second_thread(scaffold, tid_at(scaffold)) } {
+        // The kernel begins a thread on its maker's processor, where it would wait. Failing is harmless: it comes too late then.
+        Ok(tid) => drop(sched_setaffinity(tid, &elsewhere)),
+        Err(_) => {
+            // Not as many tasks as that are allowed: whether that is too few for the JVM, is asked apart.
+            scaffold.place_ahead(&ahead);
+            return false;
+        }
+    }
+    true
+}
+
+/// The files besides the image have their numbers in the scaffold.
+pub fn files_open(scaffold: &Scaffold) {
+    let at = scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, files_open) as u64;
+    // SAFETY: an aligned word of the scaffold that was filled by `begin`, and that the second thread reads as an atomic, too.
+    unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(1, SeqCst);
+}
+
+/// Those that this process may use, but for the one it is on. `None` where there are none.
+fn other_processors() -> Option<CpuSet> {
+    let mut set = sched_getaffinity(Pid::from_raw(0)).ok()?;
+    // SAFETY: asks the kernel for a number.
+    let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
+    set.unset(own).ok()?;
+    (0..CpuSet::count()).any(|cpu| set.is_set(cpu) == Ok(true)).then_some(set)
+}
+
+/// Where the second thread's id stands.
+pub const fn tid_at(scaffold: &Scaffold) -> u64 {
+    scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, tid) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(range: Range<u64>) -> Mapping {
+        Mapping { start: range.start, end: range.end, permissions: *b"rw-p", inode: 0, name: String::new() }
+    }
+
+    const MB: u64 = 1 << 20;
+
+    #[test]
+    fn what_reaches_near_the_helper_is_left_as_a_whole() {
+        let helper = [mapping(1000 * MB..1001 * MB), mapping(900_000 * MB..900_001 * MB)];
+        let near = 700 * MB..800 * MB;
+        let occupied = [10 * MB..20 * MB, near.clone(), 2000 * MB..2100 * MB, 900_200 * MB..901_000 * MB];
+        let expected = [near.start..1257 * MB, 899_744 * MB..901_000 * MB];
+        assert_eq!(Zones::around(&helper, &occupied), Zones(expected.to_vec()));
+    }
+
+    #[test]
+    fn too_many_zones_are_one() {
+        let helper: Vec<_> = (1..=ZONES as u64 + 1).map(|n| mapping(n * 10_000 * MB..n * 10_000 * MB + MB)).collect();
+        assert_eq!(Zones::around(&helper, &[]), Zones::everything());
+        assert_eq!(Zones::around(&helper[1..], &[]).0.len(), ZONES);
+    }
+}

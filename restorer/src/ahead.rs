@@ -1,0 +1,136 @@
+//! Two threads of one restore: the second carries the operations out while the first still asks and rebuilds descriptors, the first
+//! makes room where the helper lay, and both bring pages in. On one processor, or where the second comes late, the first does all.
+//!
+//! # Safety contract of this file
+//! `unsafe` is used to share an `Ahead`, which lies in the scaffold for as long as either thread uses it: the words that change
+//! are only touched atomically, the others were written before there was a second thread.
+
+use crate::numbers::*;
+use crate::operations::{Operations, bring_in, is_prefetch};
+use crate::sys;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use hotfork_abi::ahead::*;
+use hotfork_abi::restore::{FILE_IMAGE, MapOperation};
+
+/// Prefetches that one thread begins with at a time.
+const CLAIM: usize = 8;
+
+pub struct Shared(*mut Ahead);
+
+impl Shared {
+    /// # Safety
+    /// `ahead` is the address of the restore's `Ahead`.
+    pub unsafe fn at(ahead: u64) -> Self {
+        Self(ahead as *mut Ahead)
+    }
+
+    pub fn operations(&self) -> Operations<'static> {
+        // SAFETY: the helper filled these fields, and nobody changes them; tables and descriptors outlive both threads' use.
+        unsafe { Operations::at((*self.0).operations, (*self.0).operation_count, (*self.0).files) }
+    }
+
+    pub fn zones(&self) -> &[[u64; 2]] {
+        // SAFETY: the helper filled both fields, and nobody changes them.
+        let (zones, count) = unsafe { (&(*self.0).zones, (*self.0).zone_count) };
+        zones.get(..count as usize).unwrap_or(zones)
+    }
+
+    fn in_zone(&self, operation: &MapOperation) -> bool {
+        let (start, end) = (operation.address, operation.address + operation.length);
+        self.zones().iter().any(|zone| start < zone[1] && zone[0] < end)
+    }
+
+    fn state(&self) -> &AtomicU32 {
+        // SAFETY: aligned, alive, and never touched but by this reference.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.0).state) }
+    }
+
+    fn done(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).done) }
+    }
+
+    fn claimed(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).claimed) }
+    }
+
+    fn files_open(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).files_open) }
+    }
+
+    fn begin(&self, as_what: u32) -> bool {
+        self.state().compare_exchange(AHEAD_NEW, as_what, SeqCst, SeqCst).is_ok()
+    }
+
+    /// The second thread's part.
+    pub fn second(&self) {
+        if !self.begin(AHEAD_MAPS) {
+            return;
+        }
+        let operations = self.operations();
+        for (index, operation) in operations.list().iter().enumerate() {
+            if operation.file != FILE_IMAGE {
+                wait_while(|| self.files_open().load(SeqCst) == 0);
+            }
+            if !is_prefetch(operation) && !self.in_zone(operation) && operations.carry_out(operation).is_err() {
+                self.done().store(index as u64, SeqCst);
+                return self.state().store(AHEAD_FAILED, SeqCst);
+            }
+        }
+        self.state().store(AHEAD_MAPPED, SeqCst);
+        self.share_prefetch(&operations);
+        self.state().store(AHEAD_ENDED, SeqCst);
+    }
+
+    /// The first thread's part, when nothing of the helper is left in the zones.
+    pub fn first(&self) {
+        let operations = self.operations();
+        let carry_out = |operation: &MapOperation| {
+            if let Err(failed) = operations.carry_out(operation) {
+                failed.die();
+            }
+        };
+        let (from, to) = operations.prefetch();
+        let others = || operations.list().iter().enumerate().filter(|(index, _)| !(from..to).contains(index));
+        if self.state().load(SeqCst) == AHEAD_TAKEN || self.begin(AHEAD_TAKEN) {
+            others().for_each(|(_, operation)| carry_out(operation));
+            return bring_in(operations.list().get(from..to).unwrap_or_default());
+        }
+        others().filter(|(_, operation)| self.in_zone(operation)).for_each(|(_, operation)| carry_out(operation));
+        wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
+        if self.state().load(SeqCst) == AHEAD_FAILED {
+            // What fails here too ends the restore with a line.
+            let done = self.done().load(SeqCst) as usize;
+            others()
+                .filter(|&(index, operation)| index >= done && !self.in_zone(operation))
+                .for_each(|(_, operation)| carry_out(operation));
+        }
+        self.share_prefetch(&operations);
+        wait_while(|| self.state().load(SeqCst) == AHEAD_MAPPED);
+    }
+
+    fn share_prefetch(&self, operations: &Operations) {
+        let (from, to) = operations.prefetch();
+        loop {
+            let next = from + self.claimed().fetch_add(CLAIM as u64, SeqCst) as usize;
+            match operations.list().get(next..to.min(next + CLAIM)) {
+                Some(some) if !some.is_empty() => bring_in(some),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The other thread is at work on another processor, or waits for this one.
+fn wait_while(condition: impl Fn() -> bool) {
+    let mut looks = 0u32;
+    while condition() {
+        looks += 1;
+        if looks % 256 == 0 {
+            let _ = sys::call(SYS_SCHED_YIELD, [0; 6]);
+        }
+        core::hint::spin_loop();
+    }
+}
