@@ -32,7 +32,7 @@ crate::plain_struct! {
         /// Where memory of the helper lies, or may come to lie: start and end, ascending. All else is free from the start.
         pub zones: [[u64; 2]; ZONES],
         pub zone_count: u64,
-        /// Index of the operation after the last one that it has carried out.
+        /// Index of the operation that failed.
         pub done: u64,
         /// Index of the first prefetch that nobody has begun with.
         pub claimed: u64,

@@ -1,8 +1,8 @@
 //! A restored process, from the restorer's jump to running threads.
 //!
 //! # Safety contract of this file
-//! `instance_entry` runs once in a process, on the entry stack, with no other thread; the address
-//! space is the template's. Slots are the template's: each revived thread uses its own.
+//! `instance_entry` runs once in a process, on the entry stack, with no other thread but perhaps the restorer's second one, which
+//! uses nothing but the scaffold any more; the address space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};

@@ -27,7 +27,7 @@ pub fn finish() {
         // none: what is not brought in comes when it is needed.
         let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };
     }
-    if has_one_thread_restored(&arguments) {
+    if second_thread_has_ended(&arguments) {
         // SAFETY: nobody returns to the restorer's code, and its second thread has ended.
         let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
     }
@@ -35,7 +35,7 @@ pub fn finish() {
 
 /// Whether the restorer's second thread has ended. It has nothing to do any more; where it has not been on a processor all the while,
 /// its code stays for it.
-fn has_one_thread_restored(arguments: &InstanceArgs) -> bool {
+fn second_thread_has_ended(arguments: &InstanceArgs) -> bool {
     if arguments.second_thread == 0 {
         return true;
     }

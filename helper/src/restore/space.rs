@@ -35,11 +35,11 @@ impl Space {
         let entry = &image.manifest.entry;
         // Copied code takes three operations in place of one; else the tables move there as they are.
         let copied = (3 * image.operations().len() * size_of::<MapOperation>()) as u64;
-        let operations = if copy_code { copied } else { image.tail.pages() };
+        let tables = if copy_code { copied } else { image.tail.pages() };
         // The image, the mapped ones, hsperfdata.
         let files = image.manifest.files.len() + 2;
         let auxv = entry.memory_map.auxv.len();
-        let layout = Layout::new(environment.bytes.len(), host.span(), operations, files, auxv);
+        let layout = Layout::new(environment.bytes.len(), host.span(), tables, files, auxv);
         let hole = hole::choose(occupied, &maps, layout.end)
             .ok_or_else(|| Refusal::unfit_host("no free address range is left beside the JVM's own; take it again"))?;
         let place = if host.sealed { host.start() } else { hole + layout.host };
