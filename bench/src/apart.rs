@@ -1,6 +1,6 @@
-//! A client that spins and a process that starts, on two CPUs.
+//! A client that tries again and again, and a process that starts, on two CPUs.
 //!
-//! The scheduler may put a new process on the CPU of a client that spins, as its parent's own seems to be taken until exec, or a client that
+//! The scheduler may put a new process on the CPU of a client that works, as its parent's own seems to be taken until exec, or a client that
 //! wakes on that of the new process: either waits there for its turn, 1 to 5 ms in a quarter to a half of the restores. So the client keeps to one CPU, and
 //! the process is born on another one; from exec on it may use all.
 

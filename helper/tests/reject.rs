@@ -4,10 +4,10 @@
 mod tiny;
 
 use hotfork_abi::PAGE;
+use hotfork_abi::restore::MADV_POPULATE_WRITE;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
 use hotfork_helper::image::manifest::{MappedFile, Thread, Trial, VdsoSymbol};
-use hotfork_abi::restore::MADV_POPULATE_WRITE;
 use hotfork_helper::save::first_pages::at_most;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -6,7 +6,7 @@
 //! are only touched atomically, the others were written before there was a second thread.
 
 use crate::numbers::*;
-use crate::operations::{Operations, bring_in, is_prefetch};
+use crate::operations::{Operations, bring_in};
 use crate::sys;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::ahead::*;
@@ -70,11 +70,11 @@ impl Shared {
             return;
         }
         let operations = self.operations();
-        for (index, operation) in operations.list().iter().enumerate() {
+        for (index, operation) in operations.but_prefetch() {
             if operation.file != FILE_IMAGE {
                 wait_while(|| self.files_open().load(SeqCst) == 0);
             }
-            if !is_prefetch(operation) && !self.in_zone(operation) && operations.carry_out(operation).is_err() {
+            if !self.in_zone(operation) && operations.carry_out(operation).is_err() {
                 self.done().store(index as u64, SeqCst);
                 return self.state().store(AHEAD_FAILED, SeqCst);
             }
@@ -92,18 +92,16 @@ impl Shared {
                 failed.die();
             }
         };
-        let (from, to) = operations.prefetch();
-        let others = || operations.list().iter().enumerate().filter(|(index, _)| !(from..to).contains(index));
         if self.state().load(SeqCst) == AHEAD_TAKEN || self.begin(AHEAD_TAKEN) {
-            others().for_each(|(_, operation)| carry_out(operation));
-            return bring_in(operations.list().get(from..to).unwrap_or_default());
+            operations.but_prefetch().for_each(|(_, operation)| carry_out(operation));
+            return bring_in(operations.prefetch());
         }
-        others().filter(|(_, operation)| self.in_zone(operation)).for_each(|(_, operation)| carry_out(operation));
+        operations.but_prefetch().filter(|(_, operation)| self.in_zone(operation)).for_each(|(_, operation)| carry_out(operation));
         wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
         if self.state().load(SeqCst) == AHEAD_FAILED {
             // What fails here too ends the restore with a line.
             let done = self.done().load(SeqCst) as usize;
-            others()
+            operations.but_prefetch()
                 .filter(|&(index, operation)| index >= done && !self.in_zone(operation))
                 .for_each(|(_, operation)| carry_out(operation));
         }
@@ -112,10 +110,10 @@ impl Shared {
     }
 
     fn share_prefetch(&self, operations: &Operations) {
-        let (from, to) = operations.prefetch();
+        let prefetch = operations.prefetch();
         loop {
-            let next = from + self.claimed().fetch_add(CLAIM as u64, SeqCst) as usize;
-            match operations.list().get(next..to.min(next + CLAIM)) {
+            let next = self.claimed().fetch_add(CLAIM as u64, SeqCst) as usize;
+            match prefetch.get(next..prefetch.len().min(next + CLAIM)) {
                 Some(some) if !some.is_empty() => bring_in(some),
                 _ => return,
             }

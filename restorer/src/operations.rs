@@ -3,6 +3,7 @@
 use crate::numbers::*;
 use crate::report::die;
 use crate::sys::{self, Errno};
+use core::ops::Range;
 use hotfork_abi::restore::*;
 
 /// A call that failed, and where.
@@ -35,15 +36,22 @@ impl<'a> Operations<'a> {
         Self { list, files: files as *const i32 }
     }
 
-    pub fn list(&self) -> &'a [MapOperation] {
-        self.list
-    }
-
-    /// Index of the first prefetch, and of the first operation behind all that follow it without a gap.
-    pub fn prefetch(&self) -> (usize, usize) {
+    /// Where the prefetches begin that follow each other, and where they end.
+    fn bounds(&self) -> Range<usize> {
         let first = self.list.iter().position(is_prefetch).unwrap_or(self.list.len());
         let count = self.list.iter().skip(first).take_while(|one| is_prefetch(one)).count();
-        (first, first + count)
+        first..first + count
+    }
+
+    /// What both threads may carry out at the same time, when all is mapped.
+    pub fn prefetch(&self) -> &'a [MapOperation] {
+        self.list.get(self.bounds()).unwrap_or_default()
+    }
+
+    /// All others, in order, with their indices.
+    pub fn but_prefetch(&self) -> impl Iterator<Item = (usize, &'a MapOperation)> {
+        let prefetch = self.bounds();
+        self.list.iter().enumerate().filter(move |(index, _)| !prefetch.contains(index))
     }
 
     /// Does what one operation says, a prefetch as any other.
@@ -68,7 +76,7 @@ impl<'a> Operations<'a> {
     }
 }
 
-pub fn is_prefetch(operation: &MapOperation) -> bool {
+fn is_prefetch(operation: &MapOperation) -> bool {
     operation.operation == OP_ADVISE && operation.flags == MADV_POPULATE_WRITE
 }
 

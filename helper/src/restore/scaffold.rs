@@ -18,8 +18,8 @@
 
 use crate::image::tail::Tail;
 use hotfork_abi::ahead::Ahead;
-use hotfork_abi::{PAGE, Plain};
 use hotfork_abi::restore::{MapOperation, RestoreArgs};
+use hotfork_abi::{PAGE, Plain};
 use std::ffi::c_void;
 use std::io;
 

@@ -2,8 +2,8 @@
 
 use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
-use hotfork_abi::restore::MADV_POPULATE_WRITE;
 use hotfork_abi::PAGE;
+use hotfork_abi::restore::MADV_POPULATE_WRITE;
 use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE};
 use std::ops::Range;
 
