@@ -167,7 +167,9 @@ fn a_second_thread_maps_ahead_where_there_is_another_processor() {
     let image = scratch.image(&Tiny::new().bytes());
     let own = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let processors: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| own.is_set(cpu).unwrap()).collect();
-    assert_eq!(has_second_thread(&scratch, &image), processors.len() > 1);
+    // Not where the machine is busy, with other tests for one: some of many restores.
+    let seen = (0..200).any(|_| has_second_thread(&scratch, &image));
+    assert_eq!(seen, processors.len() > 1);
     let mut one = CpuSet::new();
     one.set(processors[0]).unwrap();
     // Of this thread, and so of what it starts.

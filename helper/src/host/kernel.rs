@@ -96,6 +96,11 @@ pub fn task_count(loadavg: &str) -> Option<u64> {
     loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
 }
 
+/// How many of them run or are about to, this one among them.
+pub fn running_count(loadavg: &str) -> Option<u64> {
+    loadavg.split(' ').nth(3)?.split_once('/')?.0.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +146,7 @@ mod tests {
     fn tasks_of_loadavg() {
         assert_eq!(task_count("0.00 0.01 0.05 1/123 4567"), Some(123));
         assert_eq!(task_count(""), None);
+        assert_eq!(running_count("0.00 0.01 0.05 12/123 4567"), Some(12));
+        assert_eq!(running_count(""), None);
     }
 }

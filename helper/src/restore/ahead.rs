@@ -10,6 +10,7 @@
 use super::entry;
 use super::operations::{ADDRESS_SPACE_END, merge};
 use super::scaffold::Scaffold;
+use crate::host::kernel;
 use crate::host::maps::Mapping;
 use hotfork_abi::Plain;
 use hotfork_abi::ahead::{AHEAD_NEW, AHEAD_TAKEN, Ahead, ZONES};
@@ -91,9 +92,14 @@ pub fn files_open(scaffold: &Scaffold) {
     unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(1, SeqCst);
 }
 
-/// Those that this process may use, but for the one it is on. `None` where there are none.
+/// Those that this process may use, but for the one it is on. `None` where there are none, or where more tasks run than there are
+/// processors: a second thread would wait there for its turn, and the first one for it (3 ms with two that spin on two processors).
 fn other_processors() -> Option<CpuSet> {
     let mut set = sched_getaffinity(Pid::from_raw(0)).ok()?;
+    let running = kernel::running_count(&kernel::read_line("/proc/loadavg").ok()?)?;
+    if running > (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).count() as u64 {
+        return None;
+    }
     // SAFETY: asks the kernel for a number.
     let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
     set.unset(own).ok()?;
