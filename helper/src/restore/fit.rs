@@ -27,12 +27,11 @@ pub const LIMITS: [Question; 3] =
     [("address space", address_space), ("data size", data_size), ("open files", open_files)];
 
 /// The other questions, in the order of asking.
-pub const QUESTIONS: [Question; 7] = [
+pub const QUESTIONS: [Question; 6] = [
     ("cpu", cpu),
     ("clock", clock),
     ("proc", proc_is_mounted),
     ("cwd", working_directory),
-    ("write-and-execute", write_and_execute),
     ("commit limit", commit_limit),
     ("mappings", mapping_count),
 ];
