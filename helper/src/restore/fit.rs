@@ -23,8 +23,12 @@ pub const TASKS: [(&str, fn(&Image, u64) -> Answer); 2] =
     [("user's processes", user_tasks), ("cgroup's processes", cgroup_tasks)];
 
 /// Asked before anything is opened or mapped for the image.
-pub const LIMITS: [Question; 3] =
-    [("address space", address_space), ("data size", data_size), ("open files", open_files)];
+pub const LIMITS: [Question; 4] = [
+    ("write-and-execute", write_and_execute),
+    ("address space", address_space),
+    ("data size", data_size),
+    ("open files", open_files),
+];
 
 /// The other questions, in the order of asking.
 pub const QUESTIONS: [Question; 6] = [
