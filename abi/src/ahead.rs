@@ -15,7 +15,7 @@ pub const AHEAD_MAPS: u32 = 1;
 pub const AHEAD_MAPPED: u32 = 2;
 /// It touches no more memory of the image.
 pub const AHEAD_ENDED: u32 = 3;
-/// An operation failed, which may do so again in the first thread: `done` says which.
+/// An operation failed, which may do so again in the first thread: `failed_at` says which.
 pub const AHEAD_FAILED: u32 = 4;
 /// It must not begin any more, or there is none.
 pub const AHEAD_TAKEN: u32 = 5;
@@ -25,7 +25,7 @@ crate::plain_struct! {
     pub struct Ahead {
         pub operations: u64,
         pub operation_count: u64,
-        /// As `RestoreArgs::files`. Only the image is open from the start.
+        /// Array of i32, indexed by `MapOperation::file`. Only the image is open from the start.
         pub files: u64,
         /// 1 when all others are.
         pub files_open: u64,
@@ -33,7 +33,7 @@ crate::plain_struct! {
         pub zones: [[u64; 2]; ZONES],
         pub zone_count: u64,
         /// Index of the operation that failed.
-        pub done: u64,
+        pub failed_at: u64,
         /// Index of the first prefetch that nobody has begun with.
         pub claimed: u64,
         /// `AHEAD_*`

@@ -112,9 +112,9 @@ crate::plain_struct! {
         /// Where the id of the restorer's second thread stands as long as there is one (CLONE_CHILD_CLEARTID); 0 if
         /// there was none.
         pub second_thread: u64,
-        /// The first `OP_ADVISE_LATER` among the operations there, and how many operations there are from it on.
-        pub later: u64,
-        pub later_count: u64,
+        /// The operations there, among them those for later.
+        pub operations: u64,
+        pub operation_count: u64,
         /// The new environment: `environment_count` NUL-terminated `KEY=VALUE` strings.
         pub environment: u64,
         pub environment_length: u64,
@@ -136,8 +136,6 @@ crate::plain_struct! {
 crate::plain_struct! {
     /// Input of the restorer's blob.
     pub struct RestoreArgs {
-        /// Array of i32, indexed by `MapOperation::file`.
-        pub files: u64,
         /// The range that the blob, its tables, the new environment and the host's vdso live in. It is free
         /// in the image; all else is unmapped.
         pub hole: u64,

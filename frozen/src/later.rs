@@ -18,8 +18,8 @@ pub fn finish() {
     let arguments = arguments();
     // SAFETY: the scaffold with its tables is still there; the helper has counted the operations.
     let operations = unsafe {
-        let count = arguments.later_count as usize;
-        let first = if count == 0 { core::ptr::dangling() } else { arguments.later as *const MapOperation };
+        let count = arguments.operation_count as usize;
+        let first = if count == 0 { core::ptr::dangling() } else { arguments.operations as *const MapOperation };
         core::slice::from_raw_parts(first, count)
     };
     for one in operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER) {

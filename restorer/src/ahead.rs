@@ -45,9 +45,9 @@ impl Shared {
         unsafe { AtomicU32::from_ptr(&raw mut (*self.0).state) }
     }
 
-    fn done(&self) -> &AtomicU64 {
+    fn failed_at(&self) -> &AtomicU64 {
         // SAFETY: as for `state`.
-        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).done) }
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).failed_at) }
     }
 
     fn claimed(&self) -> &AtomicU64 {
@@ -75,7 +75,7 @@ impl Shared {
                 wait_while(|| self.files_open().load(SeqCst) == 0);
             }
             if !self.in_zone(operation) && operations.carry_out(operation).is_err() {
-                self.done().store(index as u64, SeqCst);
+                self.failed_at().store(index as u64, SeqCst);
                 return self.state().store(AHEAD_FAILED, SeqCst);
             }
         }
@@ -100,9 +100,9 @@ impl Shared {
         wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
         if self.state().load(SeqCst) == AHEAD_FAILED {
             // What fails here too ends the restore with a line.
-            let done = self.done().load(SeqCst) as usize;
+            let first = self.failed_at().load(SeqCst) as usize;
             operations.but_prefetch()
-                .filter(|&(index, operation)| index >= done && !self.in_zone(operation))
+                .filter(|&(index, operation)| index >= first && !self.in_zone(operation))
                 .for_each(|(_, operation)| carry_out(operation));
         }
         self.share_prefetch(&operations);

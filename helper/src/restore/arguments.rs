@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Arguments<'a> {
     pub space: &'a Space,
     pub scaffold: &'a Scaffold,
-    pub operations: &'a [MapOperation],
+    pub operation_count: usize,
     pub last: Option<MapOperation>,
     pub second_thread: bool,
     pub entry: &'a Entry,
@@ -31,7 +31,6 @@ impl Arguments<'_> {
         let at = |offset: u64| hole + offset;
         args.ahead = at(layout.ahead);
         args.last = self.last.unwrap_or(MapOperation { operation: OP_NONE, ..MapOperation::zeroed() });
-        args.files = at(layout.files);
         args.hole = *hole;
         args.hole_length = layout.end;
         args.host_mappings[..host_moves.len()].copy_from_slice(host_moves);
@@ -47,11 +46,8 @@ impl Arguments<'_> {
         instance.scaffold = at(layout.scaffold);
         instance.scaffold_length = layout.end - layout.scaffold;
         instance.second_thread = if self.second_thread { ahead::tid_at(self.scaffold) } else { 0 };
-        let later = self.operations.iter().position(|operation| operation.operation == OP_ADVISE_LATER);
-        if let Some(first) = later {
-            instance.later = at(layout.operations) + (first * size_of::<MapOperation>()) as u64;
-            instance.later_count = (self.operations.len() - first) as u64;
-        }
+        instance.operations = at(layout.operations);
+        instance.operation_count = self.operation_count as u64;
         instance.environment = at(layout.environment);
         instance.environment_length = environment.bytes.len() as u64;
         instance.environment_count = environment.count;

@@ -46,7 +46,7 @@ impl Prepared {
         let mut args = Arguments {
             space: &self.space,
             scaffold: &scaffold,
-            operations: image.operations(),
+            operation_count: self.operation_count,
             last: perf.as_ref().and_then(|perf| perf.operation(image.operations(), manifest, perf_number)),
             second_thread: self.second_thread,
             entry: &manifest.entry,

@@ -64,6 +64,8 @@ pub struct Prepared {
     options: Options,
     start: Start,
     scaffold: Scaffold,
+    /// In the scaffold: more than in the image where code is copied.
+    operation_count: usize,
     /// There is one that carries the operations out.
     second_thread: bool,
     /// Open for the operations.
@@ -113,9 +115,10 @@ impl Prepared {
         let room = descriptors::make_room(&image.manifest.descriptors)?;
         image.file = descriptors::lift(OwnedFd::from(image.file), room)?.into();
         descriptors::widen(image.file.as_fd(), room, &image.manifest.descriptors, image.manifest.files.len());
-        let (scaffold, second_thread) = build(&space, &mut image, copy_code).map_err(|error| {
+        let (scaffold, operation_count) = build(&space, &mut image, copy_code).map_err(|error| {
             Refusal::resource(format!("{} KB for the restorer: {error}; free memory", space.layout.end >> 10))
         })?;
+        let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
         let open = |file| Ok::<_, Refusal>(descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?);
         let files = image.manifest.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         scaffold.place_files(1, &files.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
@@ -134,7 +137,20 @@ impl Prepared {
             say::note(false, &warning);
         }
         let checked = clocks::monotonic();
-        Ok(Self { image, options, start, scaffold, second_thread, _files: files, room, times, moves, space, checked })
+        Ok(Self {
+            image,
+            options,
+            start,
+            scaffold,
+            operation_count,
+            second_thread,
+            _files: files,
+            room,
+            times,
+            moves,
+            space,
+            checked,
+        })
     }
 
     /// The image, for whoever wants to compare more before it becomes real.
@@ -143,8 +159,8 @@ impl Prepared {
     }
 }
 
-/// Puts into the hole what the operations need, and begins with them where that can be. Whether there is a second thread now.
-fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaffold, bool)> {
+/// Puts into the hole what the operations need, and says how many they are.
+fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaffold, usize)> {
     let scaffold = Scaffold::reserve(space.hole, space.layout)?;
     scaffold.place_files(0, &[image.file.as_raw_fd()]);
     let count = if copy_code {
@@ -157,8 +173,7 @@ fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaff
         scaffold.take_in(&mut image.tail)?;
         image.operations().len()
     };
-    let second = ahead::begin(&scaffold, &space.zones, count);
-    Ok((scaffold, second))
+    Ok((scaffold, count))
 }
 
 /// Refuses operations that the restorer could not carry out.
