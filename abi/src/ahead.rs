@@ -13,12 +13,10 @@ pub const AHEAD_NEW: u32 = 0;
 pub const AHEAD_MAPS: u32 = 1;
 /// All is mapped but for the zones; both threads bring pages in.
 pub const AHEAD_MAPPED: u32 = 2;
-/// It touches no more memory of the image.
-pub const AHEAD_ENDED: u32 = 3;
 /// An operation failed, which may do so again in the first thread: `failed_at` says which.
-pub const AHEAD_FAILED: u32 = 4;
+pub const AHEAD_FAILED: u32 = 3;
 /// It must not begin any more, or there is none.
-pub const AHEAD_TAKEN: u32 = 5;
+pub const AHEAD_TAKEN: u32 = 4;
 
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.
@@ -27,7 +25,7 @@ crate::plain_struct! {
         pub operation_count: u64,
         /// Array of i32, indexed by `MapOperation::file`. Only the image is open from the start.
         pub files: u64,
-        /// 1 when all others are.
+        /// How many of them are open.
         pub files_open: u64,
         /// Where memory of the helper lies, or may come to lie: start and end, ascending. All else is free from the start.
         pub zones: [[u64; 2]; ZONES],

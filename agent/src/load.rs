@@ -19,8 +19,6 @@ use std::time::Duration;
 
 /// The driver waits for answers to requests for a second.
 const PAUSES_WITHIN: Duration = Duration::from_secs(2);
-/// How often the listening thread of an instance looks whether it is in one, after the first moments.
-const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -148,8 +146,9 @@ fn listen(socket: Arc<OwnedFd>, adopted: Adopted, born: u32) {
     while epoch() == born {
         let load = lock();
         if load.as_ref().is_some_and(|load| load.state == State::Paused) {
-            // In an instance a wait like this lasts beyond the first moments.
-            drop(CHANGED.wait_timeout(load, LOOKS_EVERY));
+            // Without a timeout: the kernel makes such a wait again in an instance, and nobody runs on there that renewal has to wait
+            // for (`waits::undisturbed`). In an instance nothing ends it but another capture.
+            drop(CHANGED.wait(load));
             continue;
         }
         drop(load);

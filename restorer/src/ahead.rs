@@ -1,5 +1,6 @@
 //! Two threads of one restore: the second carries the operations out while the first still asks and rebuilds descriptors, the first
-//! makes room where the helper lay, and both bring pages in. On one processor, or where the second comes late, the first does all.
+//! makes room where the helper lay, and both bring pages in: the second perhaps still some when the first has gone on into the image.
+//! On one processor, or where the second comes late, the first does all.
 //!
 //! # Safety contract of this file
 //! `unsafe` is used to share an `Ahead`, which lies in the scaffold for as long as either thread uses it: the words that change
@@ -10,7 +11,7 @@ use crate::operations::{Operations, bring_in};
 use crate::sys;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::ahead::*;
-use hotfork_abi::restore::{FILE_IMAGE, MapOperation};
+use hotfork_abi::restore::MapOperation;
 
 /// Prefetches that one thread begins with at a time.
 const CLAIM: usize = 8;
@@ -71,20 +72,17 @@ impl Shared {
         }
         let operations = self.operations();
         for (index, operation) in operations.but_prefetch() {
-            if operation.file != FILE_IMAGE {
-                wait_while(|| self.files_open().load(SeqCst) == 0);
-            }
+            wait_while(|| self.files_open().load(SeqCst) <= u64::from(operation.file));
             if !self.in_zone(operation) && operations.carry_out(operation).is_err() {
                 self.failed_at().store(index as u64, SeqCst);
                 return self.state().store(AHEAD_FAILED, SeqCst);
             }
         }
         self.state().store(AHEAD_MAPPED, SeqCst);
-        self.share_prefetch(&operations);
-        self.state().store(AHEAD_ENDED, SeqCst);
+        self.share_prefetch();
     }
 
-    /// The first thread's part, when nothing of the helper is left in the zones.
+    /// The first thread's part, when nothing of the helper is left in the zones: then all is mapped.
     pub fn first(&self) {
         let operations = self.operations();
         let carry_out = |operation: &MapOperation| {
@@ -105,11 +103,11 @@ impl Shared {
                 .filter(|&(index, operation)| index >= first && !self.in_zone(operation))
                 .for_each(|(_, operation)| carry_out(operation));
         }
-        self.share_prefetch(&operations);
-        wait_while(|| self.state().load(SeqCst) == AHEAD_MAPPED);
+        self.share_prefetch();
     }
 
-    fn share_prefetch(&self, operations: &Operations) {
+    fn share_prefetch(&self) {
+        let operations = self.operations();
         let prefetch = operations.prefetch();
         loop {
             let next = self.claimed().fetch_add(CLAIM as u64, SeqCst) as usize;

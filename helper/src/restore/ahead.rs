@@ -60,6 +60,7 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool
         *place = [zone.start, zone.end];
     }
     ahead.zone_count = zones.0.len() as u64;
+    ahead.files_open = 1;
     ahead.state = AHEAD_TAKEN;
     let elsewhere = if *zones == Zones::everything() { None } else { other_processors() };
     let Some(elsewhere) = elsewhere else {
@@ -85,11 +86,11 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool
     true
 }
 
-/// The files besides the image have their numbers in the scaffold.
-pub fn files_open(scaffold: &Scaffold) {
+/// So many files, the image among them, have their numbers in the scaffold.
+pub fn files_open(scaffold: &Scaffold, count: usize) {
     let at = scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, files_open) as u64;
     // SAFETY: an aligned word of the scaffold that was filled by `begin`, and that the second thread reads as an atomic, too.
-    unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(1, SeqCst);
+    unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(count as u64, SeqCst);
 }
 
 /// Those that this process may use, but for the one it is on. `None` where there are none, or where more tasks run than there are

@@ -69,7 +69,7 @@ impl Prepared {
                 own_descriptors::place(perf.as_fd(), number)
                     .map_err(|error| resource(format!("descriptor {}: {error}; raise ulimit -n", number.fd)))?;
             }
-            scaffold.place_files(perf_number as usize, &[perf.as_raw_fd()]);
+            scaffold.place_file(perf_number as usize, perf.as_raw_fd());
         }
         for line in &rebuilt.lines {
             say::note(self.options.quiet, line);

@@ -119,10 +119,13 @@ impl Prepared {
             Refusal::resource(format!("{} KB for the restorer: {error}; free memory", space.layout.end >> 10))
         })?;
         let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
-        let open = |file| Ok::<_, Refusal>(descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?);
-        let files = image.manifest.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        scaffold.place_files(1, &files.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
-        ahead::files_open(&scaffold);
+        let mut files = Vec::with_capacity(image.manifest.files.len());
+        for (index, file) in image.manifest.files.iter().enumerate() {
+            let file = descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?;
+            scaffold.place_file(1 + index, file.as_raw_fd());
+            ahead::files_open(&scaffold, 2 + index);
+            files.push(file);
+        }
         for (_, question) in fit::TASKS {
             question(&image, second_thread.into())?;
         }
@@ -162,7 +165,7 @@ impl Prepared {
 /// Puts into the hole what the operations need, and says how many they are.
 fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaffold, usize)> {
     let scaffold = Scaffold::reserve(space.hole, space.layout)?;
-    scaffold.place_files(0, &[image.file.as_raw_fd()]);
+    scaffold.place_file(0, image.file.as_raw_fd());
     let count = if copy_code {
         let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
         let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);

@@ -127,11 +127,9 @@ impl Scaffold {
         self.place(self.layout.operations, MapOperation::slice_bytes(operations));
     }
 
-    /// From the entry with number `first` on.
-    pub fn place_files(&self, first: usize, files: &[i32]) {
-        for (index, number) in files.iter().enumerate() {
-            self.place(self.layout.files + ((first + index) * size_of::<i32>()) as u64, &number.to_ne_bytes());
-        }
+    /// The descriptor for operations that name the file with this index.
+    pub fn place_file(&self, index: usize, descriptor: i32) {
+        self.place(self.layout.files + (index * size_of::<i32>()) as u64, &descriptor.to_ne_bytes());
     }
 
     pub fn place_environment(&self, environment: &[u8], auxv: &[u8]) {
