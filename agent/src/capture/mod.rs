@@ -39,7 +39,7 @@ use preparation::Preparation;
 use session::Session;
 use std::path::PathBuf;
 use std::time::Duration;
-use suspension::Suspension;
+pub use suspension::Suspension;
 
 pub enum Outcome {
     Saved {
@@ -75,6 +75,9 @@ pub fn capture(jvm: &Jvm, options: &Options, occasion: &Occasion) -> Result<Outc
     }
 }
 
+/// Room for the JNI references of a capture: its threads, and what an instance will write. More come as they are needed.
+const REFERENCES: i32 = 64;
+
 fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<Outcome, CaptureError> {
     let facts = hotspot::facts(jvm)?;
     let renewal = Renewal::plan(jvm, facts.perf).map_err(|error| CaptureError::Jvm(error.to_string()))?;
@@ -88,23 +91,32 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let started = monotonic();
     let deadline = started + max_stop;
 
+    let references = jvm.jni.push_local_frame(REFERENCES).map_err(|_| CaptureError::Jvm("no memory for it".into()))?;
     let suspension = Suspension::all(jvm)?;
     let suspended = monotonic();
     let mut frozen_at = [0; 3];
-    let outcome = stop_and_fork(&mut preparation, session, &suspension, deadline, &mut frozen_at);
+    let found = renewal.find(jvm, &suspension).map_err(|error| CaptureError::Jvm(error.to_string()));
+    let outcome = found.and_then(|found| {
+        stop_and_fork(&mut preparation, session, &suspension, deadline, &mut frozen_at).map(|world| (world, found))
+    });
     match outcome {
-        Ok(World::Instance) => {
+        Ok((World::Instance, found)) => {
             renew::begin();
-            renewal.run(jvm, suspension.everyone());
+            renewal.run(jvm, &found);
+            suspension.rehearse_resumption(jvm);
+            renewal.release();
             suspension.resume(jvm);
             hotfork_frozen::instance::second_release();
             renewal.done();
+            suspension.end(jvm);
             // To free these buffers is to make two hundred pages of malloc's this instance's own (malloc_consolidate).
+            std::mem::forget((found, references));
             std::mem::forget((preparation, suspension, renewal));
             Ok(Outcome::Instance)
         }
-        Ok(World::Original { template }) => {
+        Ok((World::Original { template }, _)) => {
             suspension.resume(jvm);
+            suspension.end(jvm);
             let stopped = monotonic() - started;
             let [frozen, sent, forked] = frozen_at;
             log::debug!(
@@ -119,6 +131,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
         }
         Err(error) => {
             suspension.resume(jvm);
+            suspension.end(jvm);
             preparation.clean();
             Err(error)
         }

@@ -14,9 +14,9 @@ use jvmti_bindings::sys::jvmti::{jvmtiCapabilities, jvmtiError};
 const ROUNDS: u32 = 8;
 
 pub struct Suspension {
-    /// All threads there are, once the application's are suspended.
-    everyone: Vec<jni::jthread>,
     threads: Vec<jni::jthread>,
+    /// All threads there are then: whether each one of them is suspended.
+    everyone: Vec<(jni::jthread, bool)>,
     java_threads: Vec<u64>,
     virtual_threads: bool,
 }
@@ -26,17 +26,19 @@ impl Suspension {
     pub fn all(jvm: &Jvm) -> Result<Self, CaptureError> {
         acquire(jvm, false)?;
         let mut suspension =
-            Self { everyone: Vec::new(), threads: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
+            Self { threads: Vec::new(), everyone: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
         match suspension.suspend(jvm) {
             Ok(()) => Ok(suspension),
             Err(error) => {
                 suspension.resume(jvm);
+                suspension.end(jvm);
                 Err(error)
             }
         }
     }
 
-    pub fn everyone(&self) -> &[jni::jthread] {
+    /// All threads, and whether each one is suspended; those of the JVM's own group are not.
+    pub fn everyone(&self) -> &[(jni::jthread, bool)] {
         &self.everyone
     }
 
@@ -58,13 +60,15 @@ impl Suspension {
                 .ti
                 .get_all_threads()
                 .map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
-            let (new, others): (Vec<_>, Vec<_>) =
-                everyone.into_iter().partition(|&thread| must_be_suspended(jvm, thread, system));
-            if new.is_empty() {
-                self.everyone = others;
+            let everyone: Vec<_> = everyone.into_iter().map(|thread| (thread, state(jvm, thread, system))).collect();
+            if everyone.iter().all(|&(_, state)| state != State::Runs) {
+                self.everyone =
+                    everyone.into_iter().map(|(thread, state)| (thread, state == State::Suspended)).collect();
                 return Ok(());
             }
-            drop_locals(jvm, &others);
+            let (new, others): (Vec<_>, Vec<_>) = everyone.into_iter().partition(|&(_, state)| state == State::Runs);
+            drop_locals(jvm, others.into_iter().map(|(thread, _)| thread));
+            let new: Vec<_> = new.into_iter().map(|(thread, _)| thread).collect();
             // SAFETY: live local references, and the capability is held.
             let results = unsafe { jvm.ti.suspend_thread_list(&new) }
                 .map_err(|error| CaptureError::Suspend(format!("SuspendThreadList said {error:?}")))?;
@@ -84,7 +88,16 @@ impl Suspension {
         self.java_threads.sort_unstable();
     }
 
-    /// Lets them run again, and gives the capabilities back.
+    /// Goes the way of `resume` for threads that are not suspended, and changes nothing. An instance does so when it waits for its
+    /// threads anyway: half of what a resumption takes there are page faults in code and data that it meets for the first time.
+    pub fn rehearse_resumption(&self, jvm: &Jvm) {
+        let running = self.everyone.iter().filter(|(_, suspended)| !suspended).map(|&(thread, _)| thread);
+        let some: Vec<_> = running.take(2).collect();
+        // SAFETY: live local references; a thread that runs is answered with an error of its own.
+        let _ = unsafe { jvm.ti.resume_thread_list(&some) };
+    }
+
+    /// Lets them run again.
     pub fn resume(&self, jvm: &Jvm) {
         // SAFETY: the same references that were suspended; the capabilities are still held.
         unsafe {
@@ -99,27 +112,41 @@ impl Suspension {
                 }
             }
         }
-        drop_locals(jvm, &self.threads);
-        drop_locals(jvm, &self.everyone);
+    }
+
+    /// Gives the capabilities back.
+    pub fn end(&self, jvm: &Jvm) {
         let _ = jvm.ti.relinquish_capabilities(&capabilities(self.virtual_threads));
     }
 }
 
-/// Whether it is an application's thread that still runs.
-fn must_be_suspended(jvm: &Jvm, thread: jni::jthread, system: jni::jobject) -> bool {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The application's, to be suspended.
+    Runs,
+    Suspended,
+    /// One of the JVM's own group, or one that has ended.
+    LeftAlone,
+}
+
+fn state(jvm: &Jvm, thread: jni::jthread, system: jni::jobject) -> State {
     const SUSPENDED: i32 = 0x10_0000;
     // SAFETY: live local references of this thread; a thread that ends in between gives an error.
     unsafe {
-        let Ok(info) = jvm.ti.get_thread_info(thread) else { return false };
+        let Ok(info) = jvm.ti.get_thread_info(thread) else { return State::LeftAlone };
         let of_the_jvm = jvm.jni.is_same_object(info.thread_group, system);
         jvm.jni.delete_local_ref(info.thread_group);
         jvm.jni.delete_local_ref(info.context_class_loader);
-        !of_the_jvm && jvm.ti.get_thread_state(thread).is_ok_and(|state| state & SUSPENDED == 0)
+        match jvm.ti.get_thread_state(thread) {
+            Ok(state) if !of_the_jvm && state & SUSPENDED == 0 => State::Runs,
+            Ok(_) if !of_the_jvm => State::Suspended,
+            _ => State::LeftAlone,
+        }
     }
 }
 
-fn drop_locals(jvm: &Jvm, threads: &[jni::jthread]) {
-    for &thread in threads {
+fn drop_locals(jvm: &Jvm, threads: impl Iterator<Item = jni::jthread>) {
+    for thread in threads {
         // SAFETY: a local reference of this thread that nobody uses any longer.
         unsafe { jvm.jni.delete_local_ref(thread) };
     }

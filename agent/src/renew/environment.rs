@@ -33,20 +33,32 @@ pub fn rehearse(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
     Ok(())
 }
 
-pub fn renew(jvm: &Jvm, classes: &KnownClasses, arguments: &InstanceArgs) -> Result<(), JavaError> {
+/// What `System.getenv` answers from, `None` where nobody has asked it yet.
+pub fn find(jvm: &Jvm, classes: &KnownClasses) -> Result<Option<jobject>, JavaError> {
+    let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(None) };
+    environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")
+}
+
+/// `map` is what `find` has found.
+pub fn renew(
+    jvm: &Jvm,
+    classes: &KnownClasses,
+    arguments: &InstanceArgs,
+    map: Option<jobject>,
+) -> Result<(), JavaError> {
     let old = Variables::current();
     replace(arguments);
     let new = Variables::current();
-    let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(()) };
-    let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(()) };
+    let gone = old.iter().filter(|(key, _)| new.value_of(key).is_none());
+    // Of a name that is there twice the first counts.
+    let changed = new.iter().filter(|(key, text)| new.value_of(key) == Some(text) && old.value_of(key) != Some(text));
+    let (mut gone, mut changed) = (gone.peekable(), changed.peekable());
+    let Some(map) = map.filter(|_| gone.peek().is_some() || changed.peek().is_some()) else { return Ok(()) };
     let map = Map::of(jvm, classes, map)?;
-    for (key, _) in old.iter().filter(|(key, _)| new.value_of(key).is_none()) {
+    for (key, _) in gone {
         map.remove(key)?;
     }
-    // Of a name that is there twice the first counts.
-    for (key, text) in
-        new.iter().filter(|(key, text)| new.value_of(key) == Some(text) && old.value_of(key) != Some(text))
-    {
+    for (key, text) in changed {
         map.put(key, text)?;
     }
     Ok(())

@@ -32,7 +32,7 @@ pub const RANDOM_IO: &str = "sun/security/provider/NativePRNG$RandomIO";
 pub const SHA1_PRNG: &str = "sun/security/provider/SecureRandom";
 pub const SHA1_SEEDER: &str = "sun/security/provider/SecureRandom$SeederHolder";
 pub const DELETE_ON_EXIT: &str = "java/io/DeleteOnExitHook";
-pub const HASH_SET: &str = "java/util/HashSet";
+pub const LINKED_HASH_SET: &str = "java/util/LinkedHashSet";
 
 const KNOWN: [&str; 21] = [
     PROCESS_ENVIRONMENT,
@@ -55,7 +55,7 @@ const KNOWN: [&str; 21] = [
     SHA1_PRNG,
     SHA1_SEEDER,
     DELETE_ON_EXIT,
-    HASH_SET,
+    LINKED_HASH_SET,
 ];
 const CLASS_INITIALIZED: i32 = 4;
 
@@ -237,30 +237,17 @@ impl Class<'_> {
         Ok((!object.is_null()).then_some(object))
     }
 
-    pub fn set_int(self, jvm: &Jvm, of: jni::jobject, name: &str, value: i32) -> Result<(), JavaError> {
-        let field = self.field(jvm, Field, name, "I")?;
-        // SAFETY: as for `object`; the field is an int.
-        unsafe { jvm.jni.set_int_field(of, field, value) };
-        Ok(())
+    pub fn long(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<Long, JavaError> {
+        Ok(Long(of, self.field(jvm, Field, name, "J")?))
     }
 
-    pub fn long(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<i64, JavaError> {
-        let field = self.field(jvm, Field, name, "J")?;
-        // SAFETY: as for `object`; the field is a long.
-        Ok(unsafe { jvm.jni.get_long_field(of, field) })
+    pub fn int(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<Int, JavaError> {
+        Ok(Int(of, self.field(jvm, Field, name, "I")?))
     }
 
-    pub fn int(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<i32, JavaError> {
-        let field = self.field(jvm, Field, name, "I")?;
-        // SAFETY: as for `object`; the field is an int.
-        Ok(unsafe { jvm.jni.get_int_field(of, field) })
-    }
-
-    pub fn set_long(self, jvm: &Jvm, of: jni::jobject, name: &str, value: i64) -> Result<(), JavaError> {
-        let field = self.field(jvm, Field, name, "J")?;
-        // SAFETY: as for `object`; the field is a long.
-        unsafe { jvm.jni.set_long_field(of, field, value) };
-        Ok(())
+    /// A static field that holds an object.
+    pub fn reference(self, jvm: &Jvm, name: &str, signature: &str) -> Result<Reference, JavaError> {
+        Ok(Reference(self.0.class, self.field(jvm, StaticField, name, signature)?))
     }
 
     /// An object by the constructor without arguments.
@@ -300,14 +287,6 @@ impl Class<'_> {
         Ok(result)
     }
 
-    /// Calls a method without arguments or result.
-    pub fn call_void(self, jvm: &Jvm, of: jni::jobject, name: &str) -> Result<(), JavaError> {
-        let method = self.method(jvm, Method, name, "()V")?;
-        // SAFETY: `of` is an instance of this class; the method is void name().
-        unsafe { jvm.jni.call_void_method(of, method, &[]) };
-        jvm.check(name)
-    }
-
     pub fn call(
         self,
         jvm: &Jvm,
@@ -321,6 +300,51 @@ impl Class<'_> {
         let result = unsafe { jvm.jni.call_object_method(of, method, arguments) };
         jvm.check(name)?;
         Ok(result)
+    }
+}
+
+/// An object's field of type long. The object is a local reference of the thread that found it.
+#[derive(Clone, Copy)]
+pub struct Long(jni::jobject, jni::jfieldID);
+
+impl Long {
+    pub fn get(self, jvm: &Jvm) -> i64 {
+        // SAFETY: the field was found in the object's class, and is a long.
+        unsafe { jvm.jni.get_long_field(self.0, self.1) }
+    }
+
+    pub fn set(self, jvm: &Jvm, value: i64) {
+        // SAFETY: as in `get`.
+        unsafe { jvm.jni.set_long_field(self.0, self.1, value) };
+    }
+}
+
+/// An object's field of type int, as `Long`.
+#[derive(Clone, Copy)]
+pub struct Int(jni::jobject, jni::jfieldID);
+
+impl Int {
+    pub fn get(self, jvm: &Jvm) -> i32 {
+        // SAFETY: the field was found in the object's class, and is an int.
+        unsafe { jvm.jni.get_int_field(self.0, self.1) }
+    }
+
+    pub fn set(self, jvm: &Jvm, value: i32) {
+        // SAFETY: as in `get`.
+        unsafe { jvm.jni.set_int_field(self.0, self.1, value) };
+    }
+}
+
+/// A class's static field that holds an object.
+#[derive(Clone, Copy)]
+pub struct Reference(jni::jclass, jni::jfieldID);
+
+impl Reference {
+    /// # Safety
+    /// `object` is a live reference to an instance of the field's type.
+    pub unsafe fn set(self, jvm: &Jvm, object: jni::jobject) {
+        // SAFETY: the class is a live global reference in which the field was found; the object is as the caller promises.
+        unsafe { jvm.jni.set_static_object_field(self.0, self.1, object) };
     }
 }
 

@@ -2,8 +2,9 @@
 //! stay suspended.
 //!
 //! Suspended threads may hold Java monitors, so renewal writes fields and calls only methods that
-//! take no lock. Classes are looked up before the capture; one that nobody has initialised has no state
-//! to renew.
+//! take no lock. Classes are looked up before the capture, and what is to be written is found when the application's threads are
+//! suspended, so that an instance asks next to nothing: each field that it had to ask for was three or four page faults.
+//! A class that nobody has initialised has no state to renew.
 
 mod allocator;
 mod environment;
@@ -16,17 +17,28 @@ mod times;
 
 pub use allocator::{Allocator, begin, written};
 
+use crate::capture::Suspension;
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
 use hotfork_frozen::instance::{arguments, first_release, stamp, wait_for_first_moments};
 use hotfork_frozen::later;
+use files::DeleteOnExit;
 use java::KnownClasses;
-use jvmti_bindings::sys::jni::jthread;
-use process::StartTimes;
+use jvmti_bindings::sys::jni::jobject;
+use process::{OwnHandle, StartTimes};
+use random::RandomState;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// What an instance writes.
+pub struct Found<'a> {
+    environment: Option<jobject>,
+    handle: Option<OwnHandle<'a>>,
+    files: Option<DeleteOnExit>,
+    random: RandomState,
+}
 
 /// Made before the capture, so that an instance searches nothing.
 pub struct Renewal {
@@ -44,16 +56,28 @@ impl Renewal {
         Ok(Self { classes, start_times, attach: AttachPath::find(), perf })
     }
 
+    /// Finds what an instance will write. References belong to the caller's frame.
+    pub fn find(&self, jvm: &Jvm, suspension: &Suspension) -> Result<Found<'_>, JavaError> {
+        Ok(Found {
+            environment: environment::find(jvm, &self.classes)?,
+            handle: OwnHandle::find(jvm, &self.classes)?,
+            files: DeleteOnExit::find(jvm, &self.classes)?,
+            random: RandomState::find(jvm, &self.classes, suspension.everyone())?,
+        })
+    }
+
     /// In an instance. What cannot be renewed is told, and the instance goes on: each step says what
-    /// would be stale. Random state that stays shared ends the instance instead. `threads` are all there are.
-    pub fn run(&self, jvm: &Jvm, threads: &[jthread]) {
+    /// would be stale. Random state that stays shared ends the instance instead.
+    pub fn run(&self, jvm: &Jvm, found: &Found<'_>) {
         let arguments = arguments();
         names::renew(&arguments, self.attach, &self.perf);
-        let steps: [(&str, Result<(), JavaError>); 4] = [
-            ("environment", environment::renew(jvm, &self.classes, &arguments)),
-            ("process id", process::renew(jvm, &self.classes, &self.start_times)),
-            ("list of files to delete at exit", files::forget_delete_on_exit(jvm, &self.classes)),
-            ("random state", random::renew(jvm, &self.classes, threads)),
+        if let Some(files) = &found.files {
+            files.forget(jvm);
+        }
+        let steps: [(&str, Result<(), JavaError>); 3] = [
+            ("environment", environment::renew(jvm, &self.classes, &arguments, found.environment)),
+            ("process id", found.handle.as_ref().map_or(Ok(()), |handle| handle.renew(jvm, &self.start_times))),
+            ("random state", found.random.renew(jvm)),
         ];
         for (what, result) in steps {
             let Err(error) = result else { continue };
@@ -63,6 +87,10 @@ impl Renewal {
             }
         }
         remember_former_vdso();
+    }
+
+    /// All threads are there.
+    pub fn release(&self) {
         first_release();
         stamp(TIME_RENEWED);
     }

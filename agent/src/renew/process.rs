@@ -1,6 +1,6 @@
 //! The process id that Java code sees: `ProcessHandle.current()` is made once and kept.
 
-use super::java::{KnownClasses, PROCESS_HANDLE};
+use super::java::{Class, KnownClasses, Long, PROCESS_HANDLE};
 use crate::jvm::{JavaError, Jvm};
 use std::fs::File;
 use std::io::Read;
@@ -11,29 +11,43 @@ pub struct StartTimes(Option<i64>);
 
 impl StartTimes {
     pub fn look_up(jvm: &Jvm, classes: &KnownClasses) -> Result<Self, JavaError> {
-        let Some(class) = classes.initialised(jvm, PROCESS_HANDLE) else { return Ok(Self(None)) };
-        let Some(current) = class.static_object(jvm, "current", "Ljava/lang/ProcessHandleImpl;")? else {
-            return Ok(Self(None));
-        };
-        let known = class.long(jvm, current, "startTime")?;
-        super::java::drop_local(jvm, current);
+        let Some(own) = OwnHandle::find(jvm, classes)? else { return Ok(Self(None)) };
+        let known = own.started.get(jvm);
         // -1: the JDK could not read it either.
         Ok(Self(own_start().filter(|_| known > 0).map(|start| known - start)))
     }
 }
 
-pub fn renew(jvm: &Jvm, classes: &KnownClasses, times: &StartTimes) -> Result<(), JavaError> {
-    let Some(class) = classes.initialised(jvm, PROCESS_HANDLE) else { return Ok(()) };
-    let Some(current) = class.static_object(jvm, "current", "Ljava/lang/ProcessHandleImpl;")? else { return Ok(()) };
-    let pid = i64::from(std::process::id());
-    // The JDK compares start times to tell a process from a later one with its pid.
-    let started = match times.0.zip(own_start()) {
-        Some((base, start)) => base + start,
-        // The JDK's own native method knows, but calling it costs an instance fifty page faults.
-        None => class.call_static_long(jvm, "isAlive0", pid)?,
-    };
-    class.set_long(jvm, current, "pid", pid)?;
-    class.set_long(jvm, current, "startTime", started)
+/// `ProcessHandle.current()`
+pub struct OwnHandle<'a> {
+    class: Class<'a>,
+    pid: Long,
+    started: Long,
+}
+
+impl<'a> OwnHandle<'a> {
+    /// `None` where nobody has asked for it yet.
+    pub fn find(jvm: &Jvm, classes: &'a KnownClasses) -> Result<Option<Self>, JavaError> {
+        let Some(class) = classes.initialised(jvm, PROCESS_HANDLE) else { return Ok(None) };
+        let Some(current) = class.static_object(jvm, "current", "Ljava/lang/ProcessHandleImpl;")? else {
+            return Ok(None);
+        };
+        let (pid, started) = (class.long(jvm, current, "pid")?, class.long(jvm, current, "startTime")?);
+        Ok(Some(Self { class, pid, started }))
+    }
+
+    pub fn renew(&self, jvm: &Jvm, times: &StartTimes) -> Result<(), JavaError> {
+        let pid = i64::from(std::process::id());
+        // The JDK compares start times to tell a process from a later one with its pid.
+        let started = match times.0.zip(own_start()) {
+            Some((base, start)) => base + start,
+            // The JDK's own native method knows, but calling it costs an instance fifty page faults.
+            None => self.class.call_static_long(jvm, "isAlive0", pid)?,
+        };
+        self.pid.set(jvm, pid);
+        self.started.set(jvm, started);
+        Ok(())
+    }
 }
 
 /// When this process was started, in milliseconds after the boot.
