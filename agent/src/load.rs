@@ -196,12 +196,53 @@ fn has_ended() {
 mod tests {
     use super::*;
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    /// There is one load.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    fn sockets() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap()
+    }
+
+    /// An instance goes back at once into a wait for a futex that has no timeout. Of a thread in any other the capture says that it runs
+    /// on, and then renewal waits until all threads are back.
+    #[test]
+    fn the_listener_of_a_paused_load_sleeps_for_ever() {
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ours, driver) = sockets();
+        let ours = Arc::new(ours);
+        *lock() = Some(Load { socket: Arc::clone(&ours), state: State::Pausing, born: epoch(), noted: false });
+        let (tell, told) = channel();
+        let listener = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid()).unwrap();
+            listen(ours, Adopted::none(), epoch());
+        });
+        let path = format!("/proc/self/task/{}/syscall", told.recv().unwrap());
+        send(driver.as_raw_fd(), PAUSED, MsgFlags::empty()).unwrap();
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            // Its number, its arguments in hexadecimal digits, of which the fourth is the timeout.
+            let call = std::fs::read_to_string(&path).unwrap();
+            let words: Vec<&str> = call.split_whitespace().collect();
+            if words.first() == Some(&libc::SYS_futex.to_string().as_str()) && words.get(4) == Some(&"0x0") {
+                break;
+            }
+            assert!(Instant::now() < end, "the listener is in {call}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        lock().as_mut().unwrap().state = State::Ends;
+        CHANGED.notify_all();
+        drop(driver);
+        listener.join().unwrap();
+    }
 
     #[test]
     fn the_socket_is_open_until_the_end_of_a_capture() {
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         for (state, driver_ends_in_it) in [(State::Ends, true), (State::Paused, true), (State::Ends, false)] {
-            let (ours, driver) =
-                socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+            let (ours, driver) = sockets();
             let number = ours.as_raw_fd();
             *lock() = Some(Load { socket: Arc::new(ours), state, born: epoch(), noted: false });
             let closed = || loop {

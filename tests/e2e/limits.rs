@@ -3,7 +3,7 @@
 use crate::cat::{Cat, Talk};
 use hotfork_tests::hotfork::{finish, inspected};
 use hotfork_tests::matrix::{Cell, World, once};
-use hotfork_tests::{During, Outcome, ensure, ensure_eq, skip, wait};
+use hotfork_tests::{During, Outcome, ensure, ensure_eq, skip, wait, write_execute};
 use libtest_mimic::Trial;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +16,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         once(world, "limits::the_command_starts_and_the_image_stays", the_command_starts_and_the_image_stays),
         once(world, "limits::open_files", open_files),
+        once(world, "limits::write_and_execute", write_and_execute),
         once(world, "limits::processes_of_a_cgroup", processes_of_a_cgroup),
     ]
     .into_iter()
@@ -64,6 +65,19 @@ fn open_files(cell: &Cell) -> Outcome {
     let mut restored = Talk::start("instance", limited("--nofile=12:4096", &cat.restore()))?;
     restored.is_restored("hello")?;
     restored.exits(0)
+}
+
+/// Said before the restorer's own code would fail for it.
+fn write_and_execute(cell: &Cell) -> Outcome {
+    if !write_execute::can_be_denied() {
+        skip::skip("memory that may not become executable", "the kernel is older than 6.3; use a newer one");
+        return Ok(());
+    }
+    let cat = Cat::new(cell)?;
+    cat.taken()?.exits(0)?;
+    let mut restore = cat.restore();
+    write_execute::deny(&mut restore);
+    finish("restore", restore)?.fails(113, &["PR_SET_MDWE", "MemoryDenyWriteExecute="]).map(drop)
 }
 
 /// A control group that goes with its guard.

@@ -19,6 +19,7 @@ pub mod stripped;
 pub mod subject;
 pub mod time_namespace;
 pub mod wait;
+pub mod write_execute;
 
 /// What a test or a step of one comes to: a failure says all there is to know.
 pub type Outcome<T = ()> = Result<T, String>;
