@@ -185,6 +185,8 @@ crate::plain_struct! {
         /// Relative to the FS base: three words with a stack's lowest address, its length, and the length of the guard at its low
         /// end. 0 when unknown.
         pub stack_block: u64,
+        /// Address of the size_t in which JDK 17's sweeper counts what has changed in the code cache, 0 elsewhere.
+        pub bytes_changed: u64,
         pub clocks: Clocks,
         pub jvm_clock: JvmClock,
         pub perf: PerfMemory,

@@ -2,7 +2,7 @@
 //!
 //! # Safety contract of this file
 //! `instance_entry` runs once in a process, on the entry stack, with no other thread but perhaps the restorer's second one, which
-//! uses nothing but the scaffold any more; the address space is the template's. Slots are the template's: each revived thread uses its own.
+//! brings pages in by madvise(2) and uses no memory but the scaffold; the address space is the template's. Slots are the template's: each revived thread uses its own.
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
@@ -68,9 +68,14 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     EPOCH.fetch_add(1, SeqCst);
     let now = monotonic();
     START.store(now, SeqCst);
-    // SAFETY: the template filled the record before it became an image; its slots are mapped and writable.
+    // SAFETY: the template filled the record before it became an image; its slots are mapped and writable. The sweeper's count is an
+    // aligned word of libjvm's data.
     unsafe {
         clock::go_on(&(*RECORD.get()).jvm_clock, now, arguments.nap);
+        // An instance changes little, and the sweeper must not come for what the captured JVM has changed.
+        if (*RECORD.get()).bytes_changed != 0 {
+            *((*RECORD.get()).bytes_changed as *mut u64) = 0;
+        }
         let (slots, count) = ((*RECORD.get()).slots, (*RECORD.get()).slot_count);
         clock::note_slots(slots as *mut ThreadSlot, count);
         // Threads will write there, and this is before anybody reads (see `own_first_pages`).

@@ -64,11 +64,20 @@ fn nowhere_to_write(cell: &Cell) -> Outcome {
 }
 
 /// A mounted file system that goes with its guard.
-struct Mounted(PathBuf);
+pub struct Mounted(PathBuf);
 
 impl Mounted {
+    /// Of which nothing can be executed.
+    pub fn noexec(directory: &Path) -> Outcome<Option<Self>> {
+        Self::tmpfs(directory.join("noexec"), MsFlags::MS_NOEXEC, "size=1g", "noexec mount")
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// None where this process may not mount: told as a skip.
-    fn tmpfs(at: PathBuf, flags: MsFlags, options: &str, what: &str) -> Outcome<Option<Self>> {
+    pub fn tmpfs(at: PathBuf, flags: MsFlags, options: &str, what: &str) -> Outcome<Option<Self>> {
         fs::create_dir(&at).during("make a directory")?;
         match mount(Some("tmpfs"), &at, Some("tmpfs"), flags, Some(options)) {
             Ok(()) => Ok(Some(Self(at))),
@@ -120,10 +129,9 @@ fn file_size_limit(cell: &Cell) -> Outcome {
 
 fn noexec_mount(cell: &Cell) -> Outcome {
     let cat = Cat::new(cell)?;
-    let at = cat.scratch.join("noexec");
-    let Some(noexec) = Mounted::tmpfs(at, MsFlags::MS_NOEXEC, "size=1g", "noexec mount")? else { return Ok(()) };
+    let Some(noexec) = Mounted::noexec(&cat.scratch)? else { return Ok(()) };
     cat.taken()?.exits(0)?;
-    let image = noexec.0.join("image");
+    let image = noexec.path().join("image");
     fs::copy(cat.image(), &image).during("copy the image")?;
     let restore = command(["restore".as_ref(), image.as_os_str()]);
     let mut instance = Talk::start("instance from a noexec mount", restore)?;

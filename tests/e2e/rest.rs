@@ -3,11 +3,15 @@
 use crate::cat::{Cat, Talk};
 use crate::tools::tool;
 use hotfork_tests::hotfork::{finish, inspected, snapshot_at_rest};
+use hotfork_tests::jdk::Jdk;
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::LIMIT;
 use hotfork_tests::subject::How;
 use hotfork_tests::{During, Outcome, ensure, ensure_eq, proc, wait};
 use libtest_mimic::Trial;
+use object::{Object, ObjectSymbol};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +20,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "rest::compilers", 17, Extent::Rotated(3), compilers);
     trials.extend(cells(world, "rest::flags", 17, Extent::Rotated(3), flags));
     trials.extend(cells(world, "rest::monitors", 17, Extent::Rotated(1), monitors));
+    trials.extend(cells(world, "rest::the_sweeper", 17, Extent::Rotated(1), the_sweeper));
     trials
 }
 
@@ -51,6 +56,62 @@ fn flags_of(cell: &Cell, talk: &Talk) -> Outcome<Vec<String>> {
         text.lines().filter(|line| names.iter().any(|name| line.contains(name))).map(str::to_owned).collect();
     ensure_eq!(lines.len(), names.len(), "flags in {lines:?}");
     Ok(lines)
+}
+
+/// JDK 17's sweeper counts in an instance from 0, and in the captured JVM from where it was.
+fn the_sweeper(cell: &Cell) -> Outcome {
+    const COUNT: &str = "_ZN14NMethodSweeper14_bytes_changedE";
+    let Some(count) = symbol_of_libjvm(&cell.jdk, COUNT)? else {
+        // It is gone since JDK 20.
+        return if cell.jdk.major < 20 { Err(format!("libjvm has no symbol {COUNT}")) } else { Ok(()) };
+    };
+    let cat = Cat::new(cell)?;
+    let mut original = cat.talk()?;
+    let pid = original.process.pid();
+    // It goes through the code at some 1.2 MB; this program changes a tenth of that.
+    let before = 500_000;
+    libjvm_word(pid, count)?.write(before)?;
+    hotfork_tests::hotfork::take(pid, &cat.image())?;
+    let after = libjvm_word(pid, count)?.read()?;
+    ensure!(after >= before, "the captured JVM counts {after} bytes after {before}");
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    let counted = libjvm_word(instance.process.pid(), count)?.read()?;
+    ensure!(counted < before, "an instance goes on counting from {before}: {counted}");
+    instance.exits(0)?;
+    original.exits(0)
+}
+
+/// Its address in the file.
+fn symbol_of_libjvm(jdk: &Jdk, name: &str) -> Outcome<Option<u64>> {
+    let path = jdk.home.join("lib/server/libjvm.so");
+    let bytes = std::fs::read(&path).during(path.display())?;
+    let file = object::File::parse(&*bytes).during(path.display())?;
+    Ok(file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address()))
+}
+
+/// A word of libjvm's data in a process.
+struct Word(File, u64);
+
+fn libjvm_word(pid: u32, address: u64) -> Outcome<Word> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).during("read maps")?;
+    let first = maps.lines().find(|line| line.ends_with("/libjvm.so")).ok_or("libjvm.so is not mapped")?;
+    let base = first.split_once('-').map_or("", |(base, _)| base);
+    let base = u64::from_str_radix(base, 16).during(first)?;
+    let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem")).during("open mem")?;
+    Ok(Word(memory, base + address))
+}
+
+impl Word {
+    fn read(&self) -> Outcome<u64> {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, self.1).during("read a word of libjvm")?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn write(&self, value: u64) -> Outcome {
+        self.0.write_all_at(&value.to_le_bytes(), self.1).during("write a word of libjvm")
+    }
 }
 
 /// Deflated before the capture, they are not deflated again because an instance has napped for HotSpot's interval.

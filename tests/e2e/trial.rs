@@ -1,5 +1,6 @@
 //! `--trial`: an instance of a new image is asked before the image gets its name.
 
+use crate::bad_surroundings::Mounted;
 use crate::cat::Talk;
 use crate::web::Web;
 use hotfork_tests::hotfork::{Finished, command, finish, inspected, no_unfinished, run, snapshot_arguments};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         cells(world, "trial::it_is_asked_and_leaves_nothing", 17, Extent::Rotated(1), it_is_asked_and_leaves_nothing),
+        once(world, "trial::from_a_noexec_mount", from_a_noexec_mount),
         once(world, "trial::of_a_load", of_a_load),
         once(world, "trial::one_other_address", one_other_address),
         once(world, "trial::a_poor_one_is_taken_again", a_poor_one_is_taken_again),
@@ -164,6 +166,24 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
         Ok(())
     })?;
     Ok(())
+}
+
+/// Where code is copied, the restorer has a list of its own of what to do; what is brought in later follows from that.
+fn from_a_noexec_mount(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let Some(noexec) = Mounted::noexec(&web.scratch)? else { return Ok(()) };
+    let mut talk = web.listens("")?;
+    for _ in 0..3 {
+        web.asked()?;
+    }
+    web.tried(&talk, &[&web.url("/")])?;
+    talk.exits(0)?;
+    let there = noexec.path().join("image");
+    std::fs::copy(web.image(), &there).during("copy the image")?;
+    std::fs::remove_file(web.image()).during("remove the image")?;
+    std::os::unix::fs::symlink(&there, web.image()).during("link to the image")?;
+    let own = web.restores(&["--no-prefetch"], 0)?;
+    web.restores(&[], own + 256).map(drop)
 }
 
 /// The addresses of a load are asked as well.

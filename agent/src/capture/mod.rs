@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  Session::open     helper started or met; it looks for what must be refused
-//!  Preparation::make signal chosen, offsets looked up, buffers made: nothing later allocates
+//!  Preparation::make signal chosen, offsets looked up, buffers made: nothing allocates from the freeze on
 //!  fork::rehearse    pages are made ready for the fork, which is shorter then
 //!  Suspension::all   application threads stop at their next safepoint        (undo: resumed)
+//!  Renewal::find     what an instance will write: fields of the JDK's objects
 //!  freeze            every thread stands in the signal handler              (undo: thawed)
 //!  hand_over         descriptors are sent to the helper                     (undo: thawed)
 //!  fork              the child is the template, while the helper writes down descriptors; thawed in any case
@@ -91,7 +92,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let started = monotonic();
     let deadline = started + max_stop;
 
-    let references = jvm.jni.push_local_frame(REFERENCES).map_err(|_| CaptureError::Jvm("no memory for it".into()))?;
+    let references = jvm.jni.push_local_frame(REFERENCES);
+    let references =
+        references.map_err(|_| CaptureError::Jvm("the JVM has no memory for references to its threads".into()))?;
     let suspension = Suspension::all(jvm)?;
     let suspended = monotonic();
     let mut frozen_at = [0; 3];
@@ -127,6 +130,8 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
                 forked - sent
             );
             preparation.clean();
+            // Saving may take minutes, and threads may end meanwhile.
+            references.close();
             session.save(template, started, stopped)
         }
         Err(error) => {

@@ -1,5 +1,5 @@
 //! Where this JVM keeps what a capture and the warm-up detector have to know, read from outside: exported vmStructs,
-//! thread-local storage, /proc/self/maps. Only the compile queues and the time of the last deflation need a symbol table, and only `flags` writes.
+//! thread-local storage, /proc/self/maps. Only the compile queues, the time of the last deflation and the sweeper's count need a symbol table, and only `flags` writes.
 
 mod clock;
 pub mod code_cache;
@@ -11,6 +11,7 @@ pub mod libjvm;
 mod metaspace;
 mod perf;
 pub mod stacks;
+pub mod sweeper;
 mod symbols;
 mod threads;
 pub mod vmstructs;
