@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
@@ -94,6 +95,15 @@ impl Web {
         self.restores_and(options, own, |_| Ok(()))
     }
 
+    /// What the trial's first request wrote is there before there is one.
+    fn brings_in_later(&self, look: impl Fn(u32) -> Outcome) -> Outcome {
+        const PAGE_KB: u64 = 4;
+        let pages = self.trial()?["Ok"]["pages_by_first_answer"].as_u64().ok_or("there was no trial")?;
+        ensure!(pages > 20, "the first request wrote {pages} pages only");
+        let without = self.restores(&["--no-prefetch"], 0)?;
+        self.restores_and(&[], without + pages * PAGE_KB / 2, look).map(drop)
+    }
+
     fn restores_and(&self, options: &[&str], own: u64, look: impl Fn(u32) -> Outcome) -> Outcome<u64> {
         let mut restore = command(["restore"]);
         restore.arg(self.image()).args(options).current_dir(&*self.scratch);
@@ -104,7 +114,11 @@ impl Web {
             let text = proc::status(pid, "RssAnon")?;
             text.trim_end_matches(" kB").parse().during(format_args!("RssAnon {text:?}"))
         };
-        wait::until(LIMIT, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
+        // They come after 50 ms; ten seconds later the JVM has written as many by itself.
+        let soon = Duration::from_secs(5);
+        wait::until(soon, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
+        // With what it writes by itself in its first moments.
+        std::thread::sleep(Duration::from_millis(300));
         let own = kilobytes()?;
         look(pid)?;
         let before = self.log()?;
@@ -158,14 +172,11 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     wait::until(LIMIT, "no hsperfdata file of the instance is left", || perf_files().is_subset(&perf_files_before))?;
     no_unfinished(&web.image())?;
     talk.exits(0)?;
-    let later = web.restores(&["--no-prefetch"], 0)?;
-    // What the first request wrote is there before there is one.
-    web.restores_and(&[], later + 256, |pid| {
+    web.brings_in_later(|pid| {
         // The free heap behind it.
         ensure!(proc::with_huge_pages(pid)? > 0, "no mapping is to have huge pages");
         Ok(())
-    })?;
-    Ok(())
+    })
 }
 
 /// Where code is copied, the restorer has a list of its own of what to do; what is brought in later follows from that.
@@ -182,8 +193,7 @@ fn from_a_noexec_mount(cell: &Cell) -> Outcome {
     std::fs::copy(web.image(), &there).during("copy the image")?;
     std::fs::remove_file(web.image()).during("remove the image")?;
     std::os::unix::fs::symlink(&there, web.image()).during("link to the image")?;
-    let own = web.restores(&["--no-prefetch"], 0)?;
-    web.restores(&[], own + 256).map(drop)
+    web.brings_in_later(|_| Ok(()))
 }
 
 /// The addresses of a load are asked as well.
