@@ -117,8 +117,13 @@ impl Web {
         // They come after 50 ms; ten seconds later the JVM has written as many by itself.
         let soon = Duration::from_secs(5);
         wait::until(soon, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
-        // With what it writes by itself in its first moments.
-        std::thread::sleep(Duration::from_millis(300));
+        // With what it writes by itself in its first moments, and is brought in for it after them.
+        let rests = || {
+            let before = kilobytes();
+            std::thread::sleep(Duration::from_millis(200));
+            before.is_ok() && before == kilobytes()
+        };
+        wait::until(soon, "the instance rests", rests)?;
         let own = kilobytes()?;
         look(pid)?;
         let before = self.log()?;

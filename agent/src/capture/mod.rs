@@ -93,8 +93,9 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let deadline = started + max_stop;
 
     let references = jvm.jni.push_local_frame(REFERENCES);
-    let references =
-        references.map_err(|_| CaptureError::Jvm("the JVM has no memory for references to its threads".into()))?;
+    let references = references.map_err(|_| {
+        CaptureError::Jvm("the JVM has no native memory for references to its threads; free memory".into())
+    })?;
     let suspension = Suspension::all(jvm)?;
     let suspended = monotonic();
     let mut frozen_at = [0; 3];

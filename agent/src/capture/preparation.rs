@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::{CaptureError, signal};
-use crate::hotspot::{self, Facts, libjvm, stacks, sweeper};
+use crate::hotspot::{self, Facts, libjvm, stacks};
 use crate::jvm::Jvm;
 use hotfork_abi::record::{CaptureRecord, MAGIC, RANGES, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
@@ -47,7 +47,7 @@ impl Preparation {
         record.curbrk = libjvm::exported("__curbrk").unwrap_or(0);
         (record.rseq_offset, record.rseq_size) = libjvm::rseq();
         record.stack_block = stacks::block_offset();
-        record.bytes_changed = sweeper::bytes_changed(&maps);
+        record.bytes_changed = facts.bytes_changed;
         record.perf = facts.perf;
         record.heap = facts.heap;
         record.jvm_clock = facts.clock;

@@ -61,12 +61,11 @@ impl Suspension {
                 .get_all_threads()
                 .map_err(|error| CaptureError::Suspend(format!("GetAllThreads said {error:?}")))?;
             let everyone: Vec<_> = everyone.into_iter().map(|thread| (thread, state(jvm, thread, system))).collect();
-            if everyone.iter().all(|&(_, state)| state != State::Runs) {
-                self.everyone =
-                    everyone.into_iter().map(|(thread, state)| (thread, state == State::Suspended)).collect();
+            let (new, others): (Vec<_>, Vec<_>) = everyone.into_iter().partition(|&(_, state)| state == State::Runs);
+            if new.is_empty() {
+                self.everyone = others.into_iter().map(|(thread, state)| (thread, state == State::Suspended)).collect();
                 return Ok(());
             }
-            let (new, others): (Vec<_>, Vec<_>) = everyone.into_iter().partition(|&(_, state)| state == State::Runs);
             drop_locals(jvm, others.into_iter().map(|(thread, _)| thread));
             let new: Vec<_> = new.into_iter().map(|(thread, _)| thread).collect();
             // SAFETY: live local references, and the capability is held.

@@ -6,7 +6,7 @@
 //! loaded, which is for ever. Two condition variables of our own are made and looked at.
 #![allow(unsafe_code)]
 
-use super::{Mapping, libjvm, symbols};
+use super::{Mapping, libjvm};
 use hotfork_abi::Plain;
 use hotfork_abi::record::{CALL_CLOCK_GETTIME, CALL_COND_TIMEDWAIT, CLOCK_SLOTS, ClockSlot, JvmClock};
 use hotfork_frozen::clock::{originals, replacements};
@@ -17,7 +17,7 @@ const NAMES: [(&CStr, u32); 2] =
     [(c"clock_gettime", CALL_CLOCK_GETTIME), (c"pthread_cond_timedwait", CALL_COND_TIMEDWAIT)];
 
 /// `ObjectSynchronizer::_last_async_deflation_time_ns`, in 17, 21 and 25.
-const LAST_DEFLATION: &[u8] = b"_ZN18ObjectSynchronizer29_last_async_deflation_time_nsE";
+pub const LAST_DEFLATION: &[u8] = b"_ZN18ObjectSynchronizer29_last_async_deflation_time_nsE";
 
 // elf.h; the libc crate has none of these.
 const DT_PLTRELSZ: u64 = 2;
@@ -75,8 +75,6 @@ pub fn look_up(maps: &[Mapping]) -> Result<JvmClock, &'static str> {
             return Err("the calls of libjvm.so do not lead to libc");
         }
     }
-    let [last_deflation] = symbols::find(maps, [LAST_DEFLATION]);
-    clock.last_deflation = last_deflation.unwrap_or(0);
     Ok(clock)
 }
 

@@ -68,9 +68,9 @@ enum Kind {
 }
 use Kind::*;
 
-/// Members that renewal uses, looked up before the capture. One that is missing here is looked up in the
-/// instance, where that costs a page fault or two.
-const MEMBERS: [(&str, Kind, &str, &str); 28] = [
+/// Members that renewal uses, looked up before the capture. One that is missing here is looked up when it is used: while the
+/// application stands still, or in an instance, where that costs a page fault or two.
+const MEMBERS: [(&str, Kind, &str, &str); 30] = [
     (PROCESS_ENVIRONMENT, StaticField, "theEnvironment", "Ljava/util/HashMap;"),
     (VARIABLE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;"),
     (VALUE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Value;"),
@@ -98,6 +98,8 @@ const MEMBERS: [(&str, Kind, &str, &str); 28] = [
     (RANDOM_IO, Field, "mixRandom", "Lsun/security/provider/SecureRandom;"),
     (SHA1_PRNG, Field, "state", "[B"),
     (SHA1_PRNG, Field, "remCount", "I"),
+    (DELETE_ON_EXIT, StaticField, "files", "Ljava/util/LinkedHashSet;"),
+    (LINKED_HASH_SET, Method, "<init>", "()V"),
     (SHA1_SEEDER, StaticField, "seeder", "Lsun/security/provider/SecureRandom;"),
 ];
 

@@ -39,14 +39,17 @@ fn is_sound(operation: &MapOperation, header: &Header, files: u64) -> bool {
     let pages = header.pages_offset..=header.pages_offset + header.pages_length;
     let in_pages = operation.file != FILE_IMAGE
         || (pages.contains(&operation.offset) && source_end.is_some_and(|end| pages.contains(&end)));
+    // Whoever carries it out waits until that file is open.
+    let has_file = u64::from(operation.file) <= files;
     match operation.operation {
-        OP_NONE => true,
+        OP_NONE => has_file,
         OP_ANONYMOUS..=OP_ADVISE | OP_ADVISE_LATER => {
             (aligned || operation.operation == OP_COPY)
                 && operation.length > 0
                 && operation.address >= PAGE
                 && end.is_some_and(|end| end <= ADDRESS_SPACE_END)
-                && (!from_file || (u64::from(operation.file) <= files && in_pages))
+                && has_file
+                && (!from_file || in_pages)
         }
         _ => false,
     }
@@ -172,6 +175,10 @@ mod tests {
             let mut wrong = operation(OP_PRIVATE_FILE, 0x1000, 3);
             change(&mut wrong);
             assert_eq!(first_unsound(&[wrong], &header(), 0), Some(0), "change {index}");
+        }
+        for kind in OP_ANONYMOUS..=OP_ADVISE_LATER {
+            let wrong = MapOperation { file: 1, ..operation(kind, 0x1000, 3) };
+            assert_eq!(first_unsound(&[wrong], &header(), 0), Some(0), "kind {kind}");
         }
     }
 
