@@ -17,6 +17,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "cli::help_and_usage", help_and_usage),
         cells(world, "cli::inspect_and_check", 17, Extent::Rotated(2), inspect_and_check),
         once(world, "cli::restored_from_another_directory", restored_from_another_directory),
+        once(world, "cli::the_vdso_is_in_the_way", the_vdso_is_in_the_way),
         once(world, "cli::closed_descriptors", closed_descriptors),
         once(world, "cli::ports", listening_elsewhere),
         once(world, "cli::two_snapshots_at_a_time", two_snapshots_at_a_time),
@@ -98,6 +99,29 @@ fn restored_from_another_directory(cell: &Cell) -> Outcome {
     })?;
     stage.check(&mut instance)?;
     stage.check(&mut original)
+}
+
+/// Where addresses are not random, the restoring process has its vdso where the JVM has memory: it moves. Else it stays where it is.
+fn the_vdso_is_in_the_way(cell: &Cell) -> Outcome {
+    let not_random = |command: &Command| {
+        let mut setarch = Command::new("setarch");
+        setarch.arg("-R").arg(command.get_program()).args(command.get_args());
+        setarch
+    };
+    let cat = Cat::new(cell)?;
+    let mut java = Command::new(cat.cell.jdk.java());
+    java.args(cat.arguments());
+    let mut original = Talk::start("original", not_random(&java))?;
+    original.is_new()?;
+    hotfork_tests::hotfork::take(original.process.pid(), &cat.image())?;
+    let vdso_before = proc::mapping(original.process.pid(), "[vdso]")?;
+    original.exits(0)?;
+    let mut instance = Talk::start("instance in its way", not_random(&cat.restore()))?;
+    instance.is_restored("hello")?;
+    let vdso = proc::mapping(instance.process.pid(), "[vdso]")?;
+    // The widest gap of all is far below the top of a process, where the kernel puts its own.
+    ensure!(vdso.start < vdso_before.start / 2, "the vdso has not moved: it is at {vdso:x?}, was at {vdso_before:x?}");
+    instance.exits(0)
 }
 
 /// Closed standard descriptors are /dev/null to the instance, and nobody's file.

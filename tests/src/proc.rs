@@ -25,6 +25,17 @@ pub fn threads(pid: u32) -> Outcome<BTreeMap<u32, String>> {
     Ok(threads)
 }
 
+/// The addresses of the mapping of this name.
+pub fn mapping(pid: u32, name: &str) -> Outcome<std::ops::Range<u64>> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).during(format_args!("mappings of {pid}"))?;
+    let hexadecimal = |text| u64::from_str_radix(text, 16).ok();
+    maps.lines()
+        .find(|line| line.ends_with(name))
+        .and_then(|line| line.split_once(' ')?.0.split_once('-'))
+        .and_then(|(start, end)| Some(hexadecimal(start)?..hexadecimal(end)?))
+        .ok_or_else(|| format!("{pid} has no {name}:\n{maps}"))
+}
+
 /// A field of /proc/PID/status, such as `Uid`.
 pub fn status(pid: u32, field: &str) -> Outcome<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).during(format_args!("status of {pid}"))?;

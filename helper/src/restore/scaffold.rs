@@ -3,7 +3,7 @@
 //! ```text
 //!  hole ─►  RestoreArgs with InstanceArgs          one page    ┐
 //!           environment                                        │ kept by the instance
-//!           host's vvar and vdso, moved here by the blob       ┘
+//!           host's vvar and vdso, if the blob moves them       ┘
 //!           code of the blob                       r-x         ┐
 //!           map operations                                     │ scaffold: unmapped by the instance
 //!           descriptors of the files, auxv                     │

@@ -39,15 +39,17 @@ impl Space {
         // The image, the mapped ones, hsperfdata.
         let files = image.manifest.files.len() + 2;
         let auxv = entry.memory_map.auxv.len();
-        let layout = Layout::new(environment.bytes.len(), host.span(), tables, files, auxv);
-        let hole = hole::choose(occupied, &maps, layout.end)
-            .ok_or_else(|| Refusal::unfit_host("no free address range is left beside the JVM's own; take it again"))?;
-        let place = if host.sealed { host.start() } else { hole + layout.host };
-        if host.sealed && occupied.iter().any(|range| range.start < place + host.span() && place < range.end) {
+        let stays = !occupied.iter().any(|range| range.start < host.start() + host.span() && host.start() < range.end);
+        if host.sealed && !stays {
             return Err(Refusal::unfit_host(
                 "this kernel forbids moving its vdso, which lies where the JVM has memory; try again, it lies elsewhere each time",
             ));
         }
+        let room_for_host = if stays { 0 } else { host.span() };
+        let layout = Layout::new(environment.bytes.len(), room_for_host, tables, files, auxv);
+        let hole = hole::choose(occupied, &maps, layout.end)
+            .ok_or_else(|| Refusal::unfit_host("no free address range is left beside the JVM's own; take it again"))?;
+        let place = if stays { host.start() } else { hole + layout.host };
         let patches = host.patches(&entry.vdso, place)?;
         let mapped = |patch: &Patch| {
             occupied.iter().any(|range| range.start <= patch.address && patch.address + patch.length <= range.end)
