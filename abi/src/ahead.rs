@@ -11,12 +11,14 @@ pub const ZONES: usize = 8;
 pub const AHEAD_NEW: u32 = 0;
 /// It carries them out.
 pub const AHEAD_MAPS: u32 = 1;
-/// All is mapped but for the zones; both threads bring pages in.
+/// It has mapped all but the zones, and waits, if there are any, until nothing of the helper is left there.
 pub const AHEAD_MAPPED: u32 = 2;
 /// An operation failed, which may do so again in the first thread: `failed_at` says which.
 pub const AHEAD_FAILED: u32 = 3;
 /// It must not begin any more, or there is none.
 pub const AHEAD_TAKEN: u32 = 4;
+/// All is mapped; both threads bring pages in.
+pub const AHEAD_COMPLETE: u32 = 5;
 
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.
@@ -27,7 +29,8 @@ crate::plain_struct! {
         pub files: u64,
         /// How many of them are open.
         pub files_open: u64,
-        /// Where memory of the helper lies, or may come to lie: start and end, ascending. All else is free from the start.
+        /// Where memory of the helper lies, or may come to lie, and the image has some as well: start and end, ascending. All else is
+        /// free from the start.
         pub zones: [[u64; 2]; ZONES],
         pub zone_count: u64,
         /// Index of the operation that failed.

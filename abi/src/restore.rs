@@ -89,6 +89,9 @@ crate::plain_struct! {
 /// 6 ms of work when its quarter of a second is over.
 pub const FIRST_MOMENTS: u64 = 50_000_000;
 
+/// Ranges of the helper's memory that an instance unmaps, at most.
+pub const LEFT_BEHIND: usize = 16;
+
 /// Moments of a restore, CLOCK_MONOTONIC in nanoseconds; indices into `InstanceArgs::times`.
 pub const TIME_MAIN: usize = 0;
 pub const TIME_CHECKED: usize = 1;
@@ -109,6 +112,8 @@ crate::plain_struct! {
         /// To be unmapped by the instance, when the word at `second_thread` is 0, if there is one: the restorer's code and tables.
         pub scaffold: u64,
         pub scaffold_length: u64,
+        /// What else of the helper is still there, and also to be unmapped: start and end, zeroes behind the last.
+        pub left_behind: [[u64; 2]; LEFT_BEHIND],
         /// Where the id of the restorer's second thread stands as long as there is one (CLONE_CHILD_CLEARTID); 0 if
         /// there was none.
         pub second_thread: u64,

@@ -3,8 +3,8 @@
 //!
 //! # Safety contract of this file
 //! `finish` is called once in an instance, by one thread. Bringing pages in changes no byte of them (madvise(2),
-//! MADV_POPULATE_WRITE); the scaffold is the restorer's code and tables, which nobody but this file and the restorer's second thread
-//! uses any more.
+//! MADV_POPULATE_WRITE); what the helper had mapped is nobody's any more; the scaffold is the restorer's code and tables, which nobody
+//! but this file and the restorer's second thread uses any more.
 #![allow(unsafe_code)]
 
 use crate::instance::arguments;
@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::restore::{InstanceArgs, MapOperation, OP_ADVISE_LATER};
 use linux_raw_sys::general as nr;
 
-/// Brings in what the restorer's tables say, and gives them back.
+/// Brings in what the restorer's tables say, and gives them back, with all else of the helper.
 pub fn finish() {
     let arguments = arguments();
     // SAFETY: the scaffold with its tables is still there; the helper has counted the operations.
@@ -26,6 +26,10 @@ pub fn finish() {
         // SAFETY: the helper has found the range to be the image's memory, and the advice to be MADV_POPULATE_WRITE. Failure is
         // none: what is not brought in comes when it is needed.
         let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };
+    }
+    for [start, end] in arguments.left_behind.into_iter().take_while(|range| range[1] != 0) {
+        // SAFETY: these ranges are exactly what the helper had mapped, which no thread of an instance uses.
+        let _ = unsafe { call(nr::__NR_munmap, [start, end - start, 0, 0, 0, 0]) };
     }
     if second_thread_has_ended(&arguments) {
         // SAFETY: nobody returns to the restorer's code, and its second thread has ended.

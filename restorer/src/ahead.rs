@@ -70,20 +70,31 @@ impl Shared {
         if !self.begin(AHEAD_MAPS) {
             return;
         }
-        let operations = self.operations();
+        let (operations, mut end) = (self.operations(), 0);
         for (index, operation) in operations.but_prefetch() {
             wait_while(|| self.files_open().load(SeqCst) <= u64::from(operation.file));
-            if !self.in_zone(operation) && operations.carry_out(operation).is_err() {
+            // They come in the order of their addresses: what does not lie over an earlier one must lie over nothing. Else the helper has
+            // memory there all the same, and whatever is left waits for the first thread.
+            let first_there = operation.address >= end;
+            end = end.max(operation.address + operation.length);
+            let carried_out = match (self.in_zone(operation), first_there) {
+                (true, _) => Ok(()),
+                (false, true) => operations.carry_out_on_free_ground(operation),
+                (false, false) => operations.carry_out(operation),
+            };
+            if carried_out.is_err() {
                 self.failed_at().store(index as u64, SeqCst);
                 return self.state().store(AHEAD_FAILED, SeqCst);
             }
         }
         self.state().store(AHEAD_MAPPED, SeqCst);
+        wait_while(|| !self.zones().is_empty() && self.state().load(SeqCst) == AHEAD_MAPPED);
         self.share_prefetch();
     }
 
-    /// The first thread's part, when nothing of the helper is left in the zones: then all is mapped.
-    pub fn first(&self) {
+    /// The first thread's part: when it ends, all is mapped, and nothing of the helper is left in the zones. `unmap_zones` sees to the latter,
+    /// when nobody maps: else the other thread would fall asleep over it, and wake 50 microseconds later.
+    pub fn first(&self, unmap_zones: impl FnOnce(&[[u64; 2]])) {
         let operations = self.operations();
         let carry_out = |operation: &MapOperation| {
             if let Err(failed) = operations.carry_out(operation) {
@@ -91,18 +102,20 @@ impl Shared {
             }
         };
         if self.state().load(SeqCst) == AHEAD_TAKEN || self.begin(AHEAD_TAKEN) {
+            unmap_zones(self.zones());
             operations.but_prefetch().for_each(|(_, operation)| carry_out(operation));
             return bring_in(operations.prefetch());
         }
-        operations.but_prefetch().filter(|(_, operation)| self.in_zone(operation)).for_each(|(_, operation)| carry_out(operation));
         wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
-        if self.state().load(SeqCst) == AHEAD_FAILED {
-            // What fails here too ends the restore with a line.
-            let first = self.failed_at().load(SeqCst) as usize;
-            operations.but_prefetch()
-                .filter(|&(index, operation)| index >= first && !self.in_zone(operation))
-                .for_each(|(_, operation)| carry_out(operation));
-        }
+        unmap_zones(self.zones());
+        // What the second thread did not come to; what fails here too ends the restore with a line.
+        let failed = self.state().load(SeqCst) == AHEAD_FAILED;
+        let first = if failed { self.failed_at().load(SeqCst) as usize } else { usize::MAX };
+        operations
+            .but_prefetch()
+            .filter(|&(index, operation)| index >= first || self.in_zone(operation))
+            .for_each(|(_, operation)| carry_out(operation));
+        self.state().store(AHEAD_COMPLETE, SeqCst);
         self.share_prefetch();
     }
 

@@ -23,6 +23,7 @@ pub const PROT_EXEC: u32 = 4;
 pub const MAP_SHARED: u32 = 1;
 pub const MAP_PRIVATE: u32 = 2;
 pub const MAP_FIXED: u32 = 0x10;
+pub const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
 pub const MAP_ANONYMOUS: u32 = 0x20;
 pub const MREMAP_MAYMOVE: u64 = 1;
 pub const MREMAP_FIXED: u64 = 2;
@@ -78,7 +79,7 @@ mod tests {
             assert_eq!(ours, u64::from(theirs), "number {index} of the list");
         }
         assert_eq!(
-            [PROT_READ, PROT_WRITE, PROT_EXEC, MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS],
+            [PROT_READ, PROT_WRITE, PROT_EXEC, MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_ANONYMOUS],
             [
                 nr::PROT_READ,
                 nr::PROT_WRITE,
@@ -86,6 +87,7 @@ mod tests {
                 nr::MAP_SHARED,
                 nr::MAP_PRIVATE,
                 nr::MAP_FIXED,
+                nr::MAP_FIXED_NOREPLACE,
                 nr::MAP_ANONYMOUS
             ]
         );

@@ -56,12 +56,21 @@ impl<'a> Operations<'a> {
 
     /// Does what one operation says, a prefetch as any other.
     pub fn carry_out(&self, operation: &MapOperation) -> Result<(), Failed> {
+        self.carry_out_with(operation, 0)
+    }
+
+    /// The same, but fails where it would map over anything. (Before Linux 4.17, it does so all the same.)
+    pub fn carry_out_on_free_ground(&self, operation: &MapOperation) -> Result<(), Failed> {
+        self.carry_out_with(operation, MAP_FIXED_NOREPLACE)
+    }
+
+    fn carry_out_with(&self, operation: &MapOperation, further: u32) -> Result<(), Failed> {
         // SAFETY: `file` of an operation that uses one is below the number of entries at `files` (checked by the helper).
         let file = || unsafe { *self.files.add(operation.file as usize) } as u64;
         match operation.operation {
-            OP_ANONYMOUS => map(operation, MAP_PRIVATE | MAP_ANONYMOUS, u64::MAX),
-            OP_PRIVATE_FILE => map(operation, MAP_PRIVATE, file()),
-            OP_SHARED_FILE => map(operation, MAP_SHARED, file()),
+            OP_ANONYMOUS => map(operation, further | MAP_PRIVATE | MAP_ANONYMOUS, u64::MAX),
+            OP_PRIVATE_FILE => map(operation, further | MAP_PRIVATE, file()),
+            OP_SHARED_FILE => map(operation, further | MAP_SHARED, file()),
             OP_COPY => copy(operation, file()),
             OP_PROTECT => protect(operation.address, operation.length, operation.protection),
             OP_ADVISE => {

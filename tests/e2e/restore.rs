@@ -17,6 +17,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "cli::help_and_usage", help_and_usage),
         cells(world, "cli::inspect_and_check", 17, Extent::Rotated(2), inspect_and_check),
         once(world, "cli::restored_from_another_directory", restored_from_another_directory),
+        once(world, "cli::nothing_of_the_helper_stays", nothing_of_the_helper_stays),
         once(world, "cli::the_vdso_is_in_the_way", the_vdso_is_in_the_way),
         once(world, "cli::closed_descriptors", closed_descriptors),
         once(world, "cli::ports", listening_elsewhere),
@@ -99,6 +100,33 @@ fn restored_from_another_directory(cell: &Cell) -> Outcome {
     })?;
     stage.check(&mut instance)?;
     stage.check(&mut original)
+}
+
+/// What the restoring process had mapped is in nobody's way, and goes when the application has run for a while; a page or two stay, with the
+/// environment.
+fn nothing_of_the_helper_stays(cell: &Cell) -> Outcome {
+    const KEPT: u64 = 64 << 10;
+    let cat = Cat::new(cell)?;
+    let mut original = cat.taken()?;
+    let of_the_jvm = proc::mappings(original.process.pid())?;
+    let mut instance = Talk::start("instance", cat.restore())?;
+    instance.is_restored("hello")?;
+    let pid = instance.process.pid();
+    let further = || {
+        let mut further = proc::mappings(pid).unwrap_or_default();
+        let known = |range: &std::ops::Range<u64>| {
+            of_the_jvm.iter().any(|(had, _)| had.start < range.end && range.start < had.end)
+        };
+        further.retain(|(range, name)| !known(range) && !name.starts_with("[v"));
+        further
+    };
+    hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the helper's memory is given back", || {
+        further().iter().map(|(range, _)| range.end - range.start).sum::<u64>() <= KEPT
+    })
+    .map_err(|why| instance.process.tell(&format!("{why}: {:x?}", further())))?;
+    ensure!(!further().iter().any(|(_, name)| name.starts_with('/')), "files of the helper: {:x?}", further());
+    instance.exits(0)?;
+    original.exits(0)
 }
 
 /// Where addresses are not random, the restoring process has its vdso where the JVM has memory: it moves. Else it stays where it is.

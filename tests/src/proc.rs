@@ -4,6 +4,7 @@ use crate::{During, Outcome};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 
 pub fn command_line(pid: u32) -> Outcome<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).during(format_args!("command line of {pid}"))?;
@@ -25,15 +26,22 @@ pub fn threads(pid: u32) -> Outcome<BTreeMap<u32, String>> {
     Ok(threads)
 }
 
-/// The addresses of the mapping of this name.
-pub fn mapping(pid: u32, name: &str) -> Outcome<std::ops::Range<u64>> {
+/// Addresses and names of a process's mappings.
+pub fn mappings(pid: u32) -> Outcome<Vec<(Range<u64>, String)>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).during(format_args!("mappings of {pid}"))?;
-    let hexadecimal = |text| u64::from_str_radix(text, 16).ok();
-    maps.lines()
-        .find(|line| line.ends_with(name))
-        .and_then(|line| line.split_once(' ')?.0.split_once('-'))
-        .and_then(|(start, end)| Some(hexadecimal(start)?..hexadecimal(end)?))
-        .ok_or_else(|| format!("{pid} has no {name}:\n{maps}"))
+    let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
+    let parse = |line: &str| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let name = line.split_ascii_whitespace().nth(5).unwrap_or_default();
+        Some((hexadecimal(start)?..hexadecimal(end)?, name.to_string()))
+    };
+    maps.lines().map(|line| parse(line).ok_or_else(|| format!("{line} is no mapping"))).collect()
+}
+
+/// The addresses of the mapping of this name.
+pub fn mapping(pid: u32, name: &str) -> Outcome<Range<u64>> {
+    let mut mappings = mappings(pid)?.into_iter();
+    mappings.find(|mapping| mapping.1 == name).map(|mapping| mapping.0).ok_or_else(|| format!("{pid} has no {name}"))
 }
 
 /// A field of /proc/PID/status, such as `Uid`.

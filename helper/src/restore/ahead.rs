@@ -11,7 +11,6 @@ use super::entry;
 use super::operations::{ADDRESS_SPACE_END, merge};
 use super::scaffold::Scaffold;
 use crate::host::kernel;
-use crate::host::maps::Mapping;
 use hotfork_abi::Plain;
 use hotfork_abi::ahead::{AHEAD_NEW, AHEAD_TAKEN, Ahead, ZONES};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -20,10 +19,8 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// How near to its mappings this process may get new ones before it becomes the image. It asks for some hundred KB.
-const GROWTH: u64 = 256 << 20;
-
-/// The ranges that are the helper's, and what of the image reaches into them: left to the first thread.
+/// The ranges that are the helper's, and what of the image reaches into them: left to the first thread. None where the image has
+/// nothing there: then the helper's memory is in nobody's way, and may stay for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zones(Vec<Range<u64>>);
 
@@ -33,16 +30,21 @@ impl Zones {
         Self(vec![0..ADDRESS_SPACE_END])
     }
 
-    /// `occupied` is what the image maps, merged; `helper`, what this process has now.
-    pub fn around(helper: &[Mapping], occupied: &[Range<u64>]) -> Self {
-        let near = |mapping: &Mapping| {
-            mapping.start.saturating_sub(GROWTH)..mapping.end.saturating_add(GROWTH).min(ADDRESS_SPACE_END)
-        };
-        let helper = helper.iter().filter(|mapping| mapping.start < ADDRESS_SPACE_END).map(near).collect();
-        let near = merge(helper);
+    pub fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `near` is where this process has memory, merged; `occupied`, what the image maps, merged.
+    pub fn around(near: Vec<Range<u64>>, occupied: &[Range<u64>]) -> Self {
         // Operations of one occupied range may lie over each other: all of them or none.
-        let reach_in = |range: &&Range<u64>| near.iter().any(|zone| zone.start < range.end && range.start < zone.end);
-        let mut zones: Vec<_> = near.iter().chain(occupied.iter().filter(reach_in)).cloned().collect();
+        let reach_in: Vec<_> = occupied
+            .iter()
+            .filter(|range| near.iter().any(|zone| zone.start < range.end && range.start < zone.end))
+            .collect();
+        if reach_in.is_empty() {
+            return Self(Vec::new());
+        }
+        let mut zones: Vec<_> = near.iter().chain(reach_in).cloned().collect();
         zones.sort_unstable_by_key(|zone| zone.start);
         let zones = merge(zones);
         if zones.len() > ZONES { Self::everything() } else { Self(zones) }
@@ -72,8 +74,8 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool
     // SAFETY: this registers the process with the kernel, and touches no memory.
     unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
     scaffold.place_ahead(&Ahead { state: AHEAD_NEW, ..ahead });
-    // SAFETY: everything is in place (above, and by this function's contract). What this process still maps lies near what it
-    // has (`Zones`). `Start` blocked all signals.
+    // SAFETY: everything is in place (above, and by this function's contract). What this process has and still maps lies in the
+    // zones, or else the second thread finds it there (MAP_FIXED_NOREPLACE). `Start` blocked all signals.
     match unsafe { entry::second_thread(scaffold, tid_at(scaffold)) } {
         // The kernel begins a thread on its maker's processor, where it would wait. Failing is harmless: it comes too late then.
         Ok(tid) => drop(sched_setaffinity(tid, &elsewhere)),
@@ -116,25 +118,23 @@ pub const fn tid_at(scaffold: &Scaffold) -> u64 {
 mod tests {
     use super::*;
 
-    fn mapping(range: Range<u64>) -> Mapping {
-        Mapping { start: range.start, end: range.end, permissions: *b"rw-p", inode: 0, name: String::new() }
-    }
-
     const MB: u64 = 1 << 20;
 
     #[test]
     fn what_reaches_near_the_helper_is_left_as_a_whole() {
-        let helper = [mapping(1000 * MB..1001 * MB), mapping(900_000 * MB..900_001 * MB)];
-        let near = 700 * MB..800 * MB;
-        let occupied = [10 * MB..20 * MB, near.clone(), 2000 * MB..2100 * MB, 900_200 * MB..901_000 * MB];
-        let expected = [near.start..1257 * MB, 899_744 * MB..901_000 * MB];
-        assert_eq!(Zones::around(&helper, &occupied), Zones(expected.to_vec()));
+        let helper = vec![744 * MB..1257 * MB, 899_744 * MB..900_257 * MB];
+        let reaches_in = 700 * MB..800 * MB;
+        let occupied = [10 * MB..20 * MB, reaches_in.clone(), 2000 * MB..2100 * MB, 900_200 * MB..901_000 * MB];
+        let expected = [reaches_in.start..1257 * MB, 899_744 * MB..901_000 * MB];
+        assert_eq!(Zones::around(helper.clone(), &occupied), Zones(expected.to_vec()));
+        assert!(Zones::around(helper, &occupied[2..3]).are_none());
     }
 
     #[test]
     fn too_many_zones_are_one() {
-        let helper: Vec<_> = (1..=ZONES as u64 + 1).map(|n| mapping(n * 10_000 * MB..n * 10_000 * MB + MB)).collect();
-        assert_eq!(Zones::around(&helper, &[]), Zones::everything());
-        assert_eq!(Zones::around(&helper[1..], &[]).0.len(), ZONES);
+        let helper: Vec<_> = (1..=ZONES as u64 + 1).map(|n| n * 10_000 * MB..n * 10_000 * MB + MB).collect();
+        let reaches_in = [20_000 * MB..20_000 * MB + 1];
+        assert_eq!(Zones::around(helper.clone(), &reaches_in), Zones::everything());
+        assert_eq!(Zones::around(helper[1..].to_vec(), &reaches_in).0.len(), ZONES);
     }
 }

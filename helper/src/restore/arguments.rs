@@ -4,6 +4,7 @@ use super::ahead;
 use super::scaffold::Scaffold;
 use super::space::Space;
 use super::start::Start;
+use super::vdso::HostPlan;
 use crate::image::manifest::{Entry, MemoryMapFields};
 use hotfork_abi::restore::*;
 use hotfork_abi::{Plain, Text};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub struct Arguments<'a> {
     pub space: &'a Space,
+    pub host: &'a HostPlan,
     pub scaffold: &'a Scaffold,
     pub operation_count: usize,
     pub last: Option<MapOperation>,
@@ -26,15 +28,16 @@ pub struct Arguments<'a> {
 
 impl Arguments<'_> {
     pub fn fill(&self) -> RestoreArgs {
-        let Space { environment, hole, layout, host_moves, patches, .. } = self.space;
+        let Space { environment, hole, layout, zones, .. } = self.space;
+        let HostPlan { moves, patches, in_hole, own } = self.host;
         let mut args = RestoreArgs::zeroed();
         let at = |offset: u64| hole + offset;
         args.ahead = at(layout.ahead);
         args.last = self.last.unwrap_or(MapOperation { operation: OP_NONE, ..MapOperation::zeroed() });
         args.hole = *hole;
         args.hole_length = layout.end;
-        args.host_mappings[..host_moves.len()].copy_from_slice(host_moves);
-        args.host_mapping_count = host_moves.len() as u64;
+        args.host_mappings[..moves.len()].copy_from_slice(moves);
+        args.host_mapping_count = moves.len() as u64;
         args.patches[..patches.len()].copy_from_slice(patches);
         args.patch_count = patches.len() as u64;
         args.curbrk = self.entry.curbrk;
@@ -43,8 +46,15 @@ impl Arguments<'_> {
         // As right after a call: 8 below a multiple of 16.
         args.stack = (self.entry.entry_stack & !15) - 8;
         let instance = &mut args.instance;
-        instance.scaffold = at(layout.scaffold);
-        instance.scaffold_length = layout.end - layout.scaffold;
+        // The room of a vdso that does not come is given back with it.
+        let scaffold = if *in_hole { layout.scaffold } else { layout.host };
+        instance.scaffold = at(scaffold);
+        instance.scaffold_length = layout.end - scaffold;
+        if zones.are_none() {
+            for (place, own) in instance.left_behind.iter_mut().zip(own) {
+                *place = [own.start, own.end];
+            }
+        }
         instance.second_thread = if self.second_thread { ahead::tid_at(self.scaffold) } else { 0 };
         instance.operations = at(layout.operations);
         instance.operation_count = self.operation_count as u64;

@@ -45,6 +45,7 @@ impl Prepared {
         let perf_number = FILE_IMAGE + 1 + manifest.files.len() as u32;
         let mut args = Arguments {
             space: &self.space,
+            host: &self.host,
             scaffold: &scaffold,
             operation_count: self.operation_count,
             last: perf.as_ref().and_then(|perf| perf.operation(image.operations(), manifest, perf_number)),

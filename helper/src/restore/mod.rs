@@ -17,6 +17,7 @@ mod operations;
 pub use operations::merge as merged;
 mod own_descriptors;
 mod perf;
+mod places;
 pub mod refusal;
 mod rseq;
 mod scaffold;
@@ -41,6 +42,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use vdso::HostPlan;
 
 #[derive(Debug, Default)]
 pub struct Options {
@@ -75,6 +77,7 @@ pub struct Prepared {
     times: Option<File>,
     moves: PortMoves,
     space: Space,
+    host: HostPlan,
     checked: u64,
 }
 
@@ -119,6 +122,8 @@ impl Prepared {
             Refusal::resource(format!("{} KB for the restorer: {error}; free memory", space.layout.end >> 10))
         })?;
         let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
+        // Right now, while there are few mappings to read of.
+        let host = HostPlan::of(&image, &occupied, &space.near, scaffold.at(space.layout.host))?;
         let mut files = Vec::with_capacity(image.manifest.files.len());
         for (index, file) in image.manifest.files.iter().enumerate() {
             let file = descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?;
@@ -152,6 +157,7 @@ impl Prepared {
             times,
             moves,
             space,
+            host,
             checked,
         })
     }
@@ -167,9 +173,8 @@ fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaff
     let scaffold = Scaffold::reserve(space.hole, space.layout)?;
     scaffold.place_file(0, image.file.as_raw_fd());
     let count = if copy_code {
-        let start = space.patches.iter().map(|patch| patch.address).min().unwrap_or(0);
-        let end = space.patches.iter().map(|patch| patch.address + patch.length).max().unwrap_or(0);
-        let list = operations::without_executable_image_pages(image.operations(), &(start..end));
+        let patched = vdso::entry_points(&image.manifest.entry.vdso);
+        let list = operations::without_executable_image_pages(image.operations(), &patched);
         scaffold.place_operations(&list);
         list.len()
     } else {
@@ -221,8 +226,9 @@ pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
         findings.push(("mapped files".to_owned(), Ok(())));
     }
     let occupied = operations::occupied(image.operations());
-    let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &occupied, &[], copy)).map(|_| ());
-    findings.push(("address range".to_owned(), space));
+    let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &occupied, &[], copy));
+    let host = space.and_then(|space| HostPlan::of(image, &occupied, &space.near, space.hole + space.layout.host));
+    findings.push(("address range".to_owned(), host.map(drop)));
     findings.push(("pages".to_owned(), image.verify_pages().map_err(Refusal::from)));
     findings
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  hole ─►  RestoreArgs with InstanceArgs          one page    ┐
-//!           environment                                        │ kept by the instance
-//!           host's vvar and vdso, if the blob moves them       ┘
+//!           environment                                        ┘ kept by the instance
+//!           host's vvar and vdso, if the blob moves them       · kept then
 //!           code of the blob                       r-x         ┐
 //!           map operations                                     │ scaffold: unmapped by the instance
 //!           descriptors of the files, auxv                     │
@@ -25,6 +25,8 @@ use std::io;
 
 static BLOB: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/blob.bin"));
 const STACK: u64 = 4 * PAGE;
+/// Room for the host's vvar and vdso, of which no kernel has more than some ten pages.
+pub const HOST_SPAN: u64 = 64 * PAGE;
 /// What both threads share, and the stack of the second one.
 const AHEAD: u64 = 2 * PAGE;
 
@@ -49,10 +51,10 @@ const fn pages(bytes: u64) -> u64 {
 
 impl Layout {
     /// Lengths in bytes, all but that of `files`, a number.
-    pub fn new(environment: usize, host_span: u64, operations: u64, files: usize, auxv: usize) -> Self {
+    pub fn new(environment: usize, operations: u64, files: usize, auxv: usize) -> Self {
         let environment_at = pages(size_of::<RestoreArgs>() as u64);
         let host = environment_at + pages(environment as u64);
-        let scaffold = host + host_span;
+        let scaffold = host + HOST_SPAN;
         let operations_at = scaffold + pages(BLOB.len() as u64);
         let files_at = operations_at + pages(operations);
         let auxv_at = files_at + pages((files * size_of::<i32>()) as u64);
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_begin_on_pages() {
-        let layout = Layout::new(5000, 8 * PAGE, 40_000, 100, 320);
+        let layout = Layout::new(5000, 40_000, 100, 320);
         let parts = [
             0,
             layout.environment,
@@ -179,7 +181,7 @@ mod tests {
         ];
         assert!(parts.is_sorted_by(|a, b| a < b), "{layout:?}");
         assert!(parts.iter().all(|part| part % PAGE == 0), "{layout:?}");
-        assert_eq!(layout.scaffold - layout.host, 8 * PAGE);
+        assert_eq!(layout.scaffold - layout.host, HOST_SPAN);
         assert!(layout.files - layout.operations >= 40_000);
     }
 }

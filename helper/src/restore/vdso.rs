@@ -6,12 +6,16 @@
 //! bounds that /proc/self/maps gives, and for one mprotect that changes nothing.
 #![allow(unsafe_code)]
 
+use super::places;
 use super::refusal::Refusal;
-use crate::host::maps::Mapping;
+use super::scaffold::HOST_SPAN;
+use crate::host::maps::{self, Mapping};
 use crate::image::manifest::VdsoSymbol;
+use crate::image::read::Image;
 use hotfork_abi::Plain;
-use hotfork_abi::restore::{HOST_MAPPINGS, HostMapping, PATCHES, Patch};
+use hotfork_abi::restore::{HOST_MAPPINGS, HostMapping, LEFT_BEHIND, PATCHES, Patch};
 use object::{Object, ObjectSymbol};
+use std::ops::Range;
 
 /// `mov rax, imm64; jmp rax`
 const JUMP_LENGTH: u64 = 12;
@@ -20,9 +24,61 @@ pub struct HostVdso {
     /// vvar and vdso, ascending, no gaps between them that matter: they move by one distance.
     mappings: Vec<(u64, u64)>,
     base: u64,
+    length: usize,
     symbols: Vec<(String, u64)>,
-    /// The kernel was built to forbid moving it (CONFIG_MSEAL_SYSTEM_MAPPINGS).
-    pub sealed: bool,
+}
+
+/// What becomes of the host's vdso.
+pub struct HostPlan {
+    pub moves: Vec<HostMapping>,
+    pub patches: Vec<Patch>,
+    /// It moves into the hole.
+    pub in_hole: bool,
+    /// What else is this process's own.
+    pub own: Vec<Range<u64>>,
+}
+
+impl HostPlan {
+    /// `room` is where it may move to: it does where the image has memory in its place.
+    pub fn of(image: &Image, occupied: &[Range<u64>], near: &[Range<u64>], room: u64) -> Result<Self, Refusal> {
+        places::make_room();
+        let maps = maps::own()
+            .map_err(|error| Refusal::resource(format!("/proc/self/maps cannot be read: {error}; mount /proc")))?;
+        let host = HostVdso::find(&maps)?;
+        let place = host.start()..host.start() + host.span();
+        let in_hole = occupied.iter().any(|range| range.start < place.end && place.start < range.end);
+        if in_hole && host.is_sealed() {
+            return Err(Refusal::unfit_host(
+                "this kernel forbids moving its vdso, which lies where the JVM has memory; try again, it lies elsewhere each time",
+            ));
+        }
+        if in_hole && host.span() > HOST_SPAN {
+            return Err(Refusal::unfit_host("this kernel's vdso is larger than hotfork knows; report its version"));
+        }
+        let to = if in_hole { room } else { host.start() };
+        let patches = host.patches(&image.manifest.entry.vdso, to)?;
+        let mapped = |patch: &Patch| {
+            occupied.iter().any(|range| range.start <= patch.address && patch.address + patch.length <= range.end)
+        };
+        if !patches.iter().all(mapped) {
+            return Err(Refusal::damaged("is damaged: its vdso is not mapped; take it again"));
+        }
+        let own = places::own(&maps, near, &place);
+        if own.len() > LEFT_BEHIND {
+            return Err(Refusal::unfit_host(format!(
+                "this hotfork has memory in {} places, which is more than it can leave behind; report how it was built",
+                own.len()
+            )));
+        }
+        Ok(Self { moves: host.moves(to), patches, in_hole, own })
+    }
+}
+
+/// What of an image's vdso may be overwritten.
+pub fn entry_points(image: &[VdsoSymbol]) -> Range<u64> {
+    let start = image.iter().map(|symbol| symbol.address).min().unwrap_or(0);
+    let end = image.iter().map(|symbol| symbol.address + JUMP_LENGTH).max().unwrap_or(0);
+    start..end
 }
 
 impl HostVdso {
@@ -63,10 +119,14 @@ impl HostVdso {
             .filter(|symbol| symbol.is_definition() && symbol.address() < bytes.len() as u64)
             .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address())))
             .collect();
+        Ok(Self { mappings, base, length: bytes.len(), symbols })
+    }
+
+    /// Whether the kernel was built to forbid moving it (CONFIG_MSEAL_SYSTEM_MAPPINGS).
+    fn is_sealed(&self) -> bool {
+        let (vdso, protection) = (self.base as *mut libc::c_void, libc::PROT_READ | libc::PROT_EXEC);
         // SAFETY: sets the protection that the mapping has; a sealed one answers EPERM, none is changed.
-        let probe =
-            unsafe { libc::mprotect(base as *mut libc::c_void, bytes.len(), libc::PROT_READ | libc::PROT_EXEC) };
-        Ok(Self { mappings, base, symbols, sealed: probe != 0 })
+        unsafe { libc::mprotect(vdso, self.length, protection) != 0 }
     }
 
     pub fn start(&self) -> u64 {
