@@ -25,6 +25,9 @@ pub const OP_ADVISE_LATER: u32 = 8;
 /// each page is brought in when it is written.
 pub const MADV_POPULATE_WRITE: u32 = 23;
 
+/// madvise(2): maps pages as a read of each would. Since Linux 5.14, as the other.
+pub const MADV_POPULATE_READ: u32 = 22;
+
 /// `file` index of the image itself; the manifest's mapped files follow from 1.
 pub const FILE_IMAGE: u32 = 0;
 
@@ -142,7 +145,7 @@ crate::plain_struct! {
     /// Input of the restorer's blob.
     pub struct RestoreArgs {
         /// The range that the blob, its tables, the new environment and the host's vdso live in. It is free
-        /// in the image; all else is unmapped.
+        /// in the image; all else is unmapped, where it is in the image's way, or by the instance.
         pub hole: u64,
         pub hole_length: u64,
         pub host_mappings: [HostMapping; HOST_MAPPINGS],

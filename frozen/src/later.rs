@@ -1,9 +1,9 @@
-//! Pages that an instance will write by its first answers, but not before them: brought in when the application has run for a
+//! Pages that an instance will write by its first answers, or read in files, but not before them: brought in when the application has run for a
 //! while, so that they delay neither its start nor an answer.
 //!
 //! # Safety contract of this file
 //! `finish` is called once in an instance, by one thread. Bringing pages in changes no byte of them (madvise(2),
-//! MADV_POPULATE_WRITE); what the helper had mapped is nobody's any more; the scaffold is the restorer's code and tables, which nobody
+//! MADV_POPULATE_WRITE and MADV_POPULATE_READ); what the helper had mapped is nobody's any more; the scaffold is the restorer's code and tables, which nobody
 //! but this file and the restorer's second thread uses any more.
 #![allow(unsafe_code)]
 
@@ -23,7 +23,7 @@ pub fn finish() {
         core::slice::from_raw_parts(first, count)
     };
     for one in operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER) {
-        // SAFETY: the helper has found the range to be the image's memory, and the advice to be MADV_POPULATE_WRITE. Failure is
+        // SAFETY: the helper has found the range to be the image's memory, and the advice to be one of those two. Failure is
         // none: what is not brought in comes when it is needed.
         let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };
     }

@@ -4,7 +4,7 @@
 mod tiny;
 
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::MADV_POPULATE_WRITE;
+use hotfork_abi::restore::{MADV_POPULATE_READ, MADV_POPULATE_WRITE, OP_ADVISE_LATER};
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
 use hotfork_helper::image::manifest::{MappedFile, Thread, Trial, VdsoSymbol};
@@ -118,6 +118,7 @@ fn with_prefetch(set: &[MapOperation]) -> impl FnOnce(&mut Tiny) {
             later_request_ns: 1,
             pages_before: 3,
             pages_by_first_answer: 1,
+            pages_read_by_first_answer: 0,
             faults: 1,
             threads: Vec::new(),
             compiling_ns: 0,
@@ -148,6 +149,10 @@ fn prefetch_sets_that_no_trial_made() {
     let untried = at_most(1) / stack_pages;
     let too_many = |tiny: &mut Tiny| tiny.operations.extend((0..=untried).map(|_| prefetch(STACK, stack_pages)));
     unfit("prefetch-untried", too_many, 110, &format!("map operation {} makes no sense", 7 + untried));
+    let read = |operation| MapOperation { flags: MADV_POPULATE_READ, operation, ..prefetch(DATA, 1) };
+    unsound("read-ahead", &[read(OP_ADVISE)]);
+    let one_more = [prefetch(STACK, stack_pages), read(OP_ADVISE_LATER)];
+    unfit("read-later-too-much", with_prefetch(&one_more), 110, "map operation 8 makes no sense");
     let emptied = MapOperation { flags: libc::MADV_DONTNEED as u32, ..prefetch(DATA, 1) };
     unfit("advice", with_prefetch(&[emptied]), 110, "map operation 7 makes no sense");
 }
@@ -158,6 +163,10 @@ fn other_prefetch_sets_do_no_harm() {
     for (name, set) in [
         ("sound", vec![prefetch(STACK, STACK_LENGTH / PAGE)]),
         ("read-only", vec![prefetch(DATA, 1), prefetch(CODE, 1)]),
+        (
+            "read-later",
+            vec![MapOperation { flags: MADV_POPULATE_READ, operation: OP_ADVISE_LATER, ..prefetch(CODE, 1) }],
+        ),
         ("twice", vec![prefetch(STACK, 2), prefetch(STACK, 2)]),
     ] {
         let scratch = Scratch::new(&format!("prefetch-{name}"));

@@ -1,5 +1,5 @@
-//! The restorer: copied into a range that is free in both the helper and the image, it unmaps all
-//! else, maps the image, and jumps into it.
+//! The restorer: copied into a range that is free in both the helper and the image, it unmaps what is in the
+//! image's way, maps the image, and jumps into it.
 //!
 //! # Safety contract of this program
 //! It runs on stacks of its own inside the hole, with all signals blocked, no FS base that it may use, and (from the first

@@ -4,6 +4,7 @@ use crate::bad_surroundings::Mounted;
 use crate::cat::Talk;
 use crate::web::Web;
 use hotfork_tests::hotfork::{Finished, command, finish, inspected, no_unfinished, run, snapshot_arguments};
+use hotfork_tests::jdk::Collector;
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::ports;
 use hotfork_tests::process::LIMIT;
@@ -91,32 +92,36 @@ impl Web {
 
     /// After its original has ended: the port is free. Asked for nothing yet, the instance comes to have so many kilobytes of
     /// its own; how many it has then.
-    fn restores(&self, options: &[&str], own: u64) -> Outcome<u64> {
+    fn restores(&self, options: &[&str], own: u64) -> Outcome<Kilobytes> {
         self.restores_and(options, own, |_| Ok(()))
     }
 
-    /// What the trial's first request wrote is there before there is one.
-    fn brings_in_later(&self, look: impl Fn(u32) -> Outcome) -> Outcome {
+    /// What the trial's first request wrote is there before there is one, and what it read, if that can be told.
+    fn brings_in_later(&self, reads_are_seen: bool, look: impl Fn(u32) -> Outcome) -> Outcome {
         const PAGE_KB: u64 = 4;
-        let pages = self.trial()?["Ok"]["pages_by_first_answer"].as_u64().ok_or("there was no trial")?;
-        ensure!(pages > 20, "the first request wrote {pages} pages only");
+        let trial = self.trial()?;
+        let pages = |what: &str| trial["Ok"][what].as_u64().ok_or("there was no trial");
+        let (written, read) = (pages("pages_by_first_answer")?, pages("pages_read_by_first_answer")?);
+        ensure!(written > 20 && read > 20, "the first request wrote {written} pages and read {read} only");
         let without = self.restores(&["--no-prefetch"], 0)?;
-        self.restores_and(&[], without + pages * PAGE_KB / 2, look).map(drop)
+        let with = self.restores_and(&[], without.own + written * PAGE_KB / 2, look)?;
+        // A page of a file becomes its own by being written.
+        let (few, many) = (without.own + without.of_files, with.own + with.of_files);
+        let expected = if reads_are_seen { read * PAGE_KB / 2 } else { 0 };
+        ensure!(many >= few + expected, "{many} KB are mapped, {few} without: too few for {read} pages read");
+        Ok(())
     }
 
-    fn restores_and(&self, options: &[&str], own: u64, look: impl Fn(u32) -> Outcome) -> Outcome<u64> {
+    fn restores_and(&self, options: &[&str], own: u64, look: impl Fn(u32) -> Outcome) -> Outcome<Kilobytes> {
         let mut restore = command(["restore"]);
         restore.arg(self.image()).args(options).current_dir(&*self.scratch);
         let mut instance = Talk::start("instance", restore)?;
         instance.say("hello")?;
         let pid = instance.process.pid();
-        let kilobytes = || -> Outcome<u64> {
-            let text = proc::status(pid, "RssAnon")?;
-            text.trim_end_matches(" kB").parse().during(format_args!("RssAnon {text:?}"))
-        };
+        let kilobytes = || Kilobytes::of(pid);
         // They come after 50 ms; ten seconds later the JVM has written as many by itself.
         let soon = Duration::from_secs(5);
-        wait::until(soon, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now >= own))?;
+        wait::until(soon, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now.own >= own))?;
         // With what it writes by itself in its first moments, and is brought in for it after them.
         let rests = || {
             let before = kilobytes();
@@ -124,13 +129,30 @@ impl Web {
             before.is_ok() && before == kilobytes()
         };
         wait::until(soon, "the instance rests", rests)?;
-        let own = kilobytes()?;
+        let at_rest = kilobytes()?;
         look(pid)?;
         let before = self.log()?;
         ensure_eq!(self.asked()?, 4, "requests that the instance remembers, with this one");
         ensure_eq!(self.log()?, format!("{before}/\n"), "the log of an instance that is no trial's");
         instance.exits(0)?;
-        Ok(own)
+        Ok(at_rest)
+    }
+}
+
+/// What a process has in memory.
+#[derive(PartialEq)]
+struct Kilobytes {
+    own: u64,
+    of_files: u64,
+}
+
+impl Kilobytes {
+    fn of(pid: u32) -> Outcome<Self> {
+        let of = |field: &str| {
+            let text = proc::status(pid, field)?;
+            text.trim_end_matches(" kB").parse().during(format_args!("{field} {text:?}"))
+        };
+        Ok(Self { own: of("RssAnon")?, of_files: of("RssFile")? })
     }
 }
 
@@ -169,7 +191,14 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     let finished = web.tried(&talk, &[&web.url("/"), &web.url("/?two")])?;
     ensure!(!finished.err.contains("trial failed"), "a line about a trial that did not fail: {}", finished.err);
     let trial = web.trial()?;
-    for what in ["pages_before", "pages_by_first_answer", "first_request_ns", "later_request_ns", "faults"] {
+    for what in [
+        "pages_before",
+        "pages_by_first_answer",
+        "pages_read_by_first_answer",
+        "first_request_ns",
+        "later_request_ns",
+        "faults",
+    ] {
         ensure!(trial["Ok"][what].as_u64().unwrap_or(0) > 0, "{what} in the trial {trial}");
     }
     ensure_eq!(web.log()?, "/\n/\n/\n", "the log after the trial");
@@ -177,7 +206,8 @@ fn it_is_asked_and_leaves_nothing(cell: &Cell) -> Outcome {
     wait::until(LIMIT, "no hsperfdata file of the instance is left", || perf_files().is_subset(&perf_files_before))?;
     no_unfinished(&web.image())?;
     talk.exits(0)?;
-    web.brings_in_later(|pid| {
+    // Shenandoah's own thread goes on reading, until as much is mapped without.
+    web.brings_in_later(cell.collector != Collector::Shenandoah, |pid| {
         // The free heap behind it.
         ensure!(proc::with_huge_pages(pid)? > 0, "no mapping is to have huge pages");
         Ok(())
@@ -198,7 +228,7 @@ fn from_a_noexec_mount(cell: &Cell) -> Outcome {
     std::fs::copy(web.image(), &there).during("copy the image")?;
     std::fs::remove_file(web.image()).during("remove the image")?;
     std::os::unix::fs::symlink(&there, web.image()).during("link to the image")?;
-    web.brings_in_later(|_| Ok(()))
+    web.brings_in_later(false, |_| Ok(()))
 }
 
 /// The addresses of a load are asked as well.

@@ -23,6 +23,11 @@ impl PageState {
         self.0 & (PRESENT | SWAPPED) != 0
     }
 
+    /// A file's page, mapped here.
+    pub fn is_of_a_file(self) -> bool {
+        self.0 & (PRESENT | FILE_OR_SHARED) == PRESENT | FILE_OR_SHARED
+    }
+
     /// A page that belongs to this process alone, be it a copy of a file's page.
     pub fn is_private_copy(self) -> bool {
         self.has_contents() && self.0 & FILE_OR_SHARED == 0
@@ -78,6 +83,8 @@ mod tests {
         assert!(PageState(PRESENT).is_private_copy());
         assert!(PageState(SWAPPED).is_private_copy());
         assert!(PageState(PRESENT | FILE_OR_SHARED).has_contents());
+        assert!(PageState(PRESENT | FILE_OR_SHARED).is_of_a_file());
+        assert!(!PageState(PRESENT).is_of_a_file() && !PageState(FILE_OR_SHARED).is_of_a_file());
         assert!(!PageState(PRESENT | FILE_OR_SHARED).is_private_copy());
         assert!(!PageState(0x1234).has_contents());
     }

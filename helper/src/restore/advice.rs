@@ -8,7 +8,7 @@ use super::operations::{is_prefetch, range};
 use crate::image::manifest::Manifest;
 use crate::save::first_pages;
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MADV_POPULATE_WRITE, MapOperation, OP_ADVISE, OP_ADVISE_LATER};
+use hotfork_abi::restore::{MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 use std::ops::Range;
 
 const KNOWN: [u32; 5] = [
@@ -22,13 +22,16 @@ const KNOWN: [u32; 5] = [
 /// Index of the first advice that no image gives. Every operation was found sound before; `occupied` is what they map.
 pub fn first_unsound(operations: &[MapOperation], occupied: &[Range<u64>], manifest: &Manifest) -> Option<usize> {
     let mut left = match &manifest.trial {
-        Some(Ok(trial)) => trial.pages_before.saturating_add(trial.pages_by_first_answer),
+        Some(Ok(trial)) => trial
+            .pages_before
+            .saturating_add(trial.pages_by_first_answer)
+            .saturating_add(trial.pages_read_by_first_answer),
         _ => first_pages::at_most(manifest.threads.len()),
     };
     operations.iter().position(|operation| {
         let known: &[u32] = match operation.operation {
             OP_ADVISE => &KNOWN,
-            OP_ADVISE_LATER => &[MADV_POPULATE_WRITE],
+            OP_ADVISE_LATER => &[MADV_POPULATE_WRITE, MADV_POPULATE_READ],
             _ => return false,
         };
         let range = range(operation);

@@ -32,7 +32,7 @@ pub unsafe fn enter(scaffold: &Scaffold) -> ! {
 ///
 /// # Safety
 /// The scaffold's code, operations, files and `Ahead` are in place and stay until that word is 0; the operations were checked, and
-/// outside of the zones this process maps nothing any more. All signals are blocked.
+/// outside of the zones the new thread maps over nothing that this process has. All signals are blocked.
 pub unsafe fn second_thread(scaffold: &Scaffold, tid: u64) -> io::Result<Pid> {
     let flags = libc::CLONE_VM
         | libc::CLONE_FS

@@ -18,7 +18,8 @@ pub const fn is_mapping(operation: &MapOperation) -> bool {
 
 /// Brings pages in ahead of need.
 pub const fn is_prefetch(operation: &MapOperation) -> bool {
-    matches!(operation.operation, OP_ADVISE | OP_ADVISE_LATER) && operation.flags == MADV_POPULATE_WRITE
+    matches!(operation.operation, OP_ADVISE | OP_ADVISE_LATER)
+        && matches!(operation.flags, MADV_POPULATE_WRITE | MADV_POPULATE_READ)
 }
 
 pub fn drop(operation: &mut MapOperation) {

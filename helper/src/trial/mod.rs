@@ -62,10 +62,12 @@ fn ask(
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let look = || pages::written(instance.process(), operations).map_err(|error| error.to_string());
     let alive = instance.comes_to_rest(threads)?;
-    let before = look()?;
+    let read = || pages::read(instance.process(), operations).map_err(|error| error.to_string());
+    let (before, read_before) = (look()?, read()?);
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let by_first_answer = pages::without(&look()?, &before);
+    let read_by_first_answer = pages::without(&read()?, &read_before);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let compiling_ns = instance.compiled(alive);
@@ -74,6 +76,7 @@ fn ask(
         later_request_ns: later,
         pages_before: pages::count(&before),
         pages_by_first_answer: pages::count(&by_first_answer),
+        pages_read_by_first_answer: pages::count(&read_by_first_answer),
         faults: used.faults,
         threads: used.threads,
         compiling_ns,
@@ -81,6 +84,7 @@ fn ask(
     };
     let mut populate = pages::populate(&before, OP_ADVISE);
     populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));
+    populate.extend(pages::map_later(&read_by_first_answer));
     Ok((populate, trial))
 }
 

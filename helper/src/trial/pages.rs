@@ -3,8 +3,10 @@
 use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::MADV_POPULATE_WRITE;
-use hotfork_abi::restore::{MapOperation, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE};
+use hotfork_abi::restore::{
+    MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE_LATER, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE,
+    OP_SHARED_FILE,
+};
 use std::ops::Range;
 
 /// Ascending; only pages that a restore does not make private anyway.
@@ -20,6 +22,21 @@ pub fn written(process: Process, operations: &[MapOperation]) -> Result<Vec<Rang
         })?;
     }
     Ok(written)
+}
+
+/// Pages of files, the image among them, that it has mapped to read them. Ascending; the kernel maps sixteen where one is asked for.
+pub fn read(process: Process, operations: &[MapOperation]) -> Result<Vec<Range<u64>>, ProcError> {
+    let pagemap = Pagemap::open(process)?;
+    let files = Places::new(operations, |one| matches!(one.operation, OP_PRIVATE_FILE | OP_SHARED_FILE));
+    let mut read: Vec<Range<u64>> = Vec::new();
+    for mapping in process.parse("maps", maps::parse)?.iter().filter(|mapping| mapping.inode != 0) {
+        pagemap.visit(mapping.range(), |page, state| {
+            if state.is_of_a_file() && files.hold(page) {
+                push(&mut read, page);
+            }
+        })?;
+    }
+    Ok(read)
 }
 
 /// Of these ascending ranges the pages that a write makes an instance's own.
@@ -100,13 +117,22 @@ pub fn count(ranges: &[Range<u64>]) -> u64 {
 
 /// What brings these pages in, by `OP_ADVISE` or `OP_ADVISE_LATER`.
 pub fn populate(ranges: &[Range<u64>], how: u32) -> Vec<MapOperation> {
+    advise(ranges, how, MADV_POPULATE_WRITE)
+}
+
+/// What maps these pages, which an instance only reads.
+pub fn map_later(ranges: &[Range<u64>]) -> Vec<MapOperation> {
+    advise(ranges, OP_ADVISE_LATER, MADV_POPULATE_READ)
+}
+
+fn advise(ranges: &[Range<u64>], how: u32, advice: u32) -> Vec<MapOperation> {
     let operation = |range: &Range<u64>| MapOperation {
         address: range.start,
         length: range.end - range.start,
         offset: 0,
         operation: how,
         protection: 0,
-        flags: MADV_POPULATE_WRITE,
+        flags: advice,
         file: 0,
     };
     ranges.iter().map(operation).collect()
@@ -165,5 +191,16 @@ mod tests {
         assert_eq!(written(own, &[of(here), copy]).unwrap(), []);
         assert_eq!(written(own, &[]).unwrap(), []);
         drop(page);
+    }
+
+    #[test]
+    fn what_was_read_is_seen_where_it_is_a_files() {
+        let code = (what_was_read_is_seen_where_it_is_a_files as fn() as usize as u64) & !(PAGE - 1);
+        let of = |operation| MapOperation { operation, address: code, length: PAGE, ..populate(&[0..0], OP_ADVISE)[0] };
+        let own = Process(std::process::id() as i32);
+        assert_eq!(read(own, &[of(OP_PRIVATE_FILE)]).unwrap(), [code..code + PAGE]);
+        assert_eq!(read(own, &[of(OP_ANONYMOUS)]).unwrap(), []);
+        let later = map_later(&[code..code + PAGE]);
+        assert_eq!((later[0].operation, later[0].flags), (OP_ADVISE_LATER, MADV_POPULATE_READ));
     }
 }

@@ -13,6 +13,8 @@ pub struct Trial {
     pub pages_before: u64,
     /// Pages written by the first answer besides: they are brought in when an instance has run for a while.
     pub pages_by_first_answer: u64,
+    /// Pages of files that the first answer read, and nobody before: they are mapped then as well.
+    pub pages_read_by_first_answer: u64,
     /// Page faults by then.
     pub faults: u64,
     /// CPU time by then, in nanoseconds.
@@ -43,11 +45,12 @@ impl Trial {
             self.threads.iter().take(5).map(|(name, cpu)| format!("{name} {:.1} ms", milliseconds(*cpu))).collect();
         format!(
             "first request {:.1} ms, later ones {:.1} ms; {} pages written before it and brought in ahead, {} by it and \
-             brought in soon after; {} faults; CPU: {}; compilers for all requests {:.1} ms{}",
+             brought in soon after, with {} that it read; {} faults; CPU: {}; compilers for all requests {:.1} ms{}",
             milliseconds(self.first_request_ns),
             milliseconds(self.later_request_ns),
             self.pages_before,
             self.pages_by_first_answer,
+            self.pages_read_by_first_answer,
             self.faults,
             busiest.join(", "),
             milliseconds(self.compiling_ns),
