@@ -94,12 +94,10 @@ fn symbol_of_libjvm(jdk: &Jdk, name: &str) -> Outcome<Option<u64>> {
 struct Word(File, u64);
 
 fn libjvm_word(pid: u32, address: u64) -> Outcome<Word> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).during("read maps")?;
-    let first = maps.lines().find(|line| line.ends_with("/libjvm.so")).ok_or("libjvm.so is not mapped")?;
-    let base = first.split_once('-').map_or("", |(base, _)| base);
-    let base = u64::from_str_radix(base, 16).during(first)?;
+    let mappings = proc::mappings(pid)?;
+    let first = mappings.iter().find(|(_, name)| name.ends_with("/libjvm.so")).ok_or("libjvm.so is not mapped")?;
     let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem")).during("open mem")?;
-    Ok(Word(memory, base + address))
+    Ok(Word(memory, first.0.start + address))
 }
 
 impl Word {

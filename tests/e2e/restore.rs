@@ -112,19 +112,24 @@ fn nothing_of_the_helper_stays(cell: &Cell) -> Outcome {
     let mut instance = Talk::start("instance", cat.restore())?;
     instance.is_restored("hello")?;
     let pid = instance.process.pid();
-    let further = || {
-        let mut further = proc::mappings(pid).unwrap_or_default();
+    let further = || -> Outcome<Vec<_>> {
+        let mut further = proc::mappings(pid)?;
         let known = |range: &std::ops::Range<u64>| {
             of_the_jvm.iter().any(|(had, _)| had.start < range.end && range.start < had.end)
         };
         further.retain(|(range, name)| !known(range) && !name.starts_with("[v"));
-        further
+        Ok(further)
+    };
+    let kept = |further: &[(std::ops::Range<u64>, String)]| {
+        let bytes: u64 = further.iter().map(|(range, _)| range.end - range.start).sum();
+        bytes <= KEPT
     };
     hotfork_tests::wait::until(hotfork_tests::process::LIMIT, "the helper's memory is given back", || {
-        further().iter().map(|(range, _)| range.end - range.start).sum::<u64>() <= KEPT
+        further().is_ok_and(|further| kept(&further))
     })
     .map_err(|why| instance.process.tell(&format!("{why}: {:x?}", further())))?;
-    ensure!(!further().iter().any(|(_, name)| name.starts_with('/')), "files of the helper: {:x?}", further());
+    let further = further()?;
+    ensure!(!further.iter().any(|(_, name)| name.starts_with('/')), "files of the helper: {further:x?}");
     instance.exits(0)?;
     original.exits(0)
 }

@@ -8,12 +8,14 @@ use super::vdso::HostPlan;
 use crate::image::manifest::{Entry, MemoryMapFields};
 use hotfork_abi::restore::*;
 use hotfork_abi::{Plain, Text};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 pub struct Arguments<'a> {
     pub space: &'a Space,
     pub host: &'a HostPlan,
+    pub left_behind: &'a [Range<u64>],
     pub scaffold: &'a Scaffold,
     pub operation_count: usize,
     pub last: Option<MapOperation>,
@@ -28,8 +30,8 @@ pub struct Arguments<'a> {
 
 impl Arguments<'_> {
     pub fn fill(&self) -> RestoreArgs {
-        let Space { environment, hole, layout, zones, .. } = self.space;
-        let HostPlan { moves, patches, in_hole, own } = self.host;
+        let Space { environment, hole, layout, .. } = self.space;
+        let HostPlan { moves, patches, in_hole, .. } = self.host;
         let mut args = RestoreArgs::zeroed();
         let at = |offset: u64| hole + offset;
         args.ahead = at(layout.ahead);
@@ -50,10 +52,8 @@ impl Arguments<'_> {
         let scaffold = if *in_hole { layout.scaffold } else { layout.host };
         instance.scaffold = at(scaffold);
         instance.scaffold_length = layout.end - scaffold;
-        if zones.are_none() {
-            for (place, own) in instance.left_behind.iter_mut().zip(own) {
-                *place = [own.start, own.end];
-            }
+        for (place, range) in instance.left_behind.iter_mut().zip(self.left_behind) {
+            *place = [range.start, range.end];
         }
         instance.second_thread = if self.second_thread { ahead::tid_at(self.scaffold) } else { 0 };
         instance.operations = at(layout.operations);

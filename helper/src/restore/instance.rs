@@ -46,6 +46,7 @@ impl Prepared {
         let mut args = Arguments {
             space: &self.space,
             host: &self.host,
+            left_behind: &self.left_behind,
             scaffold: &scaffold,
             operation_count: self.operation_count,
             last: perf.as_ref().and_then(|perf| perf.operation(image.operations(), manifest, perf_number)),

@@ -78,6 +78,8 @@ pub struct Prepared {
     moves: PortMoves,
     space: Space,
     host: HostPlan,
+    /// What of this process the instance unmaps.
+    left_behind: Vec<Range<u64>>,
     checked: u64,
 }
 
@@ -119,11 +121,17 @@ impl Prepared {
         image.file = descriptors::lift(OwnedFd::from(image.file), room)?.into();
         descriptors::widen(image.file.as_fd(), room, &image.manifest.descriptors, image.manifest.files.len());
         let (scaffold, operation_count) = build(&space, &mut image, copy_code).map_err(|error| {
-            Refusal::resource(format!("{} KB for the restorer: {error}; free memory", space.layout.end >> 10))
+            let remedy = match error.kind() {
+                io::ErrorKind::AlreadyExists => "try again, this process lies elsewhere each time",
+                _ => "free memory",
+            };
+            Refusal::resource(format!("{} KB for the restorer: {error}; {remedy}", space.layout.end >> 10))
         })?;
         let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
         // Right now, while there are few mappings to read of.
-        let host = HostPlan::of(&image, &occupied, &space.near, scaffold.at(space.layout.host))?;
+        let maps = places::own_mappings()?;
+        let host = HostPlan::of(&image, &occupied, &maps, scaffold.at(space.layout.host))?;
+        let left_behind = places::left_behind(&maps, &space, &host.place)?;
         let mut files = Vec::with_capacity(image.manifest.files.len());
         for (index, file) in image.manifest.files.iter().enumerate() {
             let file = descriptors::lift(OwnedFd::from(mapped_files::open(file)?), room)?;
@@ -158,6 +166,7 @@ impl Prepared {
             moves,
             space,
             host,
+            left_behind,
             checked,
         })
     }
@@ -227,7 +236,8 @@ pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
     }
     let occupied = operations::occupied(image.operations());
     let space = fit::must_copy_code(image).and_then(|copy| Space::find(image, &occupied, &[], copy));
-    let host = space.and_then(|space| HostPlan::of(image, &occupied, &space.near, space.hole + space.layout.host));
+    let host = space
+        .and_then(|space| HostPlan::of(image, &occupied, &places::own_mappings()?, space.hole + space.layout.host));
     findings.push(("address range".to_owned(), host.map(drop)));
     findings.push(("pages".to_owned(), image.verify_pages().map_err(Refusal::from)));
     findings

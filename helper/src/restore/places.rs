@@ -1,13 +1,16 @@
-//! Where this process has memory, without asking the kernel: to read /proc/self/maps takes 50 microseconds, which the second thread
-//! would begin later.
+//! Where this process has memory. Near what, is known without asking the kernel: to read /proc/self/maps takes 50 microseconds, which the
+//! second thread would begin later. Where exactly, it is asked when that one has begun.
 //!
 //! # Safety contract of this file
 //! `unsafe` is used to ask libc for two numbers, the auxiliary vector's entry for the vdso and the break.
 #![allow(unsafe_code)]
 
 use super::operations::{ADDRESS_SPACE_END, merge};
-use crate::host::maps::Mapping;
+use super::refusal::Refusal;
+use super::space::Space;
+use crate::host::maps::{self, Mapping};
 use hotfork_abi::PAGE;
+use hotfork_abi::restore::LEFT_BEHIND;
 use std::ops::Range;
 
 /// How near to what it has this process may have more, or get it before it becomes the image. It asks for some hundred KB; libraries,
@@ -23,15 +26,31 @@ pub fn near_own_memory(mapped: &[u8]) -> Vec<Range<u64>> {
     near(&[program, heap, &raw const on_the_stack as u64, vdso, mapped.as_ptr() as u64])
 }
 
-/// Memory that this process may ask for from now on, mapped before anybody looks what it has: more than it will.
-pub fn make_room() {
+/// What this process has, and with it room for all that it may ask for from now on: more than it will.
+pub fn own_mappings() -> Result<Vec<Mapping>, Refusal> {
     // Or else the compiler sees that nobody needs it.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(512 << 10)));
+    maps::own().map_err(|error| Refusal::resource(format!("/proc/self/maps cannot be read: {error}; mount /proc")))
+}
+
+/// What the instance is to unmap: nothing where the restorer does, else all but the host's vdso.
+pub fn left_behind(maps: &[Mapping], space: &Space, vdso: &Range<u64>) -> Result<Vec<Range<u64>>, Refusal> {
+    if !space.zones.are_none() {
+        return Ok(Vec::new());
+    }
+    let own = own(maps, &space.near, vdso);
+    if own.len() > LEFT_BEHIND {
+        return Err(Refusal::unfit_host(format!(
+            "this hotfork has memory in {} places, which is more than it can leave behind; report how it was built",
+            own.len()
+        )));
+    }
+    Ok(own)
 }
 
 /// What of `maps`, this process's mappings, is its own, joined: what lies in `near` and is not in `but`. Of a stack, which may have grown since,
 /// what lies below as well: the kernel keeps a gap there, 1 MB (stack_guard_gap).
-pub fn own(maps: &[Mapping], near: &[Range<u64>], but: &Range<u64>) -> Vec<Range<u64>> {
+fn own(maps: &[Mapping], near: &[Range<u64>], but: &Range<u64>) -> Vec<Range<u64>> {
     const GROWTH: u64 = 128 << 10;
     let is_own = |mapping: &&Mapping| {
         let near = near.iter().any(|range| range.start <= mapping.start && mapping.end <= range.end);

@@ -6,14 +6,13 @@
 //! bounds that /proc/self/maps gives, and for one mprotect that changes nothing.
 #![allow(unsafe_code)]
 
-use super::places;
 use super::refusal::Refusal;
 use super::scaffold::HOST_SPAN;
-use crate::host::maps::{self, Mapping};
+use crate::host::maps::Mapping;
 use crate::image::manifest::VdsoSymbol;
 use crate::image::read::Image;
 use hotfork_abi::Plain;
-use hotfork_abi::restore::{HOST_MAPPINGS, HostMapping, LEFT_BEHIND, PATCHES, Patch};
+use hotfork_abi::restore::{HOST_MAPPINGS, HostMapping, PATCHES, Patch};
 use object::{Object, ObjectSymbol};
 use std::ops::Range;
 
@@ -34,17 +33,14 @@ pub struct HostPlan {
     pub patches: Vec<Patch>,
     /// It moves into the hole.
     pub in_hole: bool,
-    /// What else is this process's own.
-    pub own: Vec<Range<u64>>,
+    /// Where it is.
+    pub place: Range<u64>,
 }
 
 impl HostPlan {
     /// `room` is where it may move to: it does where the image has memory in its place.
-    pub fn of(image: &Image, occupied: &[Range<u64>], near: &[Range<u64>], room: u64) -> Result<Self, Refusal> {
-        places::make_room();
-        let maps = maps::own()
-            .map_err(|error| Refusal::resource(format!("/proc/self/maps cannot be read: {error}; mount /proc")))?;
-        let host = HostVdso::find(&maps)?;
+    pub fn of(image: &Image, occupied: &[Range<u64>], maps: &[Mapping], room: u64) -> Result<Self, Refusal> {
+        let host = HostVdso::find(maps)?;
         let place = host.start()..host.start() + host.span();
         let in_hole = occupied.iter().any(|range| range.start < place.end && place.start < range.end);
         if in_hole && host.is_sealed() {
@@ -63,14 +59,7 @@ impl HostPlan {
         if !patches.iter().all(mapped) {
             return Err(Refusal::damaged("is damaged: its vdso is not mapped; take it again"));
         }
-        let own = places::own(&maps, near, &place);
-        if own.len() > LEFT_BEHIND {
-            return Err(Refusal::unfit_host(format!(
-                "this hotfork has memory in {} places, which is more than it can leave behind; report how it was built",
-                own.len()
-            )));
-        }
-        Ok(Self { moves: host.moves(to), patches, in_hole, own })
+        Ok(Self { moves: host.moves(to), patches, in_hole, place })
     }
 }
 
