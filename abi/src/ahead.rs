@@ -17,8 +17,13 @@ pub const AHEAD_MAPPED: u32 = 2;
 pub const AHEAD_FAILED: u32 = 3;
 /// It must not begin any more, or there is none.
 pub const AHEAD_TAKEN: u32 = 4;
-/// All is mapped; both threads bring pages in.
+/// All is mapped; the second thread brings pages in, and soon both do.
 pub const AHEAD_COMPLETE: u32 = 5;
+/// The instance is prepared; threads may be made.
+pub const AHEAD_PREPARED: u32 = 6;
+
+/// A bit for each processor.
+pub type Processors = [u64; 16];
 
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.
@@ -37,6 +42,10 @@ crate::plain_struct! {
         pub failed_at: u64,
         /// Index of the first prefetch that nobody has begun with.
         pub claimed: u64,
+        /// `CaptureRecord::instance_others`
+        pub others: u64,
+        /// Those that the process may use, as sched_setaffinity(2) takes them; at first the second thread may not use the first one's.
+        pub processors: Processors,
         /// `AHEAD_*`
         pub state: u32,
         /// Its thread id, 0 before it is made and when the kernel has ended it.

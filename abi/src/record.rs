@@ -171,8 +171,12 @@ crate::plain_struct! {
         pub slot_count: u64,
         /// Index of the leader's slot.
         pub leader: u64,
-        /// `extern "C" fn(*const InstanceArgs) -> !` in the agent, to be entered on `entry_stack`
-        /// with no thread-local storage, all signals blocked.
+        /// Three ways into the agent, with no thread-local storage, all signals blocked. First `extern "C" fn(*const InstanceArgs)`, when
+        /// all is mapped but what `RestoreArgs::last` says.
+        pub instance_prepare: u64,
+        /// Then, by a second thread if there is one, `extern "C" fn()`, which makes threads ...
+        pub instance_others: u64,
+        /// ... while the first one enters `extern "C" fn(*const InstanceArgs) -> !` on `entry_stack`.
         pub instance_entry: u64,
         pub entry_stack: u64,
         /// Addresses of words that the agent's code writes in every instance, whatever it does; 0: none.

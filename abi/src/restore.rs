@@ -161,6 +161,8 @@ crate::plain_struct! {
         pub ahead: u64,
         /// Descriptors from here on are the helper's: closed before the jump (not `times_fd`).
         pub close_from: u64,
+        /// `CaptureRecord::instance_prepare` and `instance_entry`
+        pub prepare: u64,
         pub entry: u64,
         pub stack: u64,
         pub instance: InstanceArgs,

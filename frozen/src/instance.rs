@@ -1,8 +1,9 @@
 //! A restored process, from the restorer's jump to running threads.
 //!
 //! # Safety contract of this file
-//! `instance_entry` runs once in a process, on the entry stack, with no other thread but perhaps the restorer's second one, which
-//! brings pages in by madvise(2) and uses no memory but the scaffold; the address space is the template's. Slots are the template's: each revived thread uses its own.
+//! `instance_prepare` runs once in a process, with no other thread but perhaps the restorer's second one, which brings pages in by madvise(2) and
+//! uses no memory but the scaffold, until it calls `instance_others`; then `instance_entry`, on the entry stack. The address space is the
+//! template's. Slots are the template's: each revived thread uses its own, and whoever claims a number may use its slot until then.
 #![allow(unsafe_code)]
 
 use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
@@ -38,8 +39,13 @@ static SOMEBODY_RUNS: AtomicBool = AtomicBool::new(false);
 /// See `went_on`.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
 
+/// The next thread that is to be made.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+/// `InstanceArgs::nap`
+static NAP: AtomicU64 = AtomicU64::new(0);
+
 struct Arguments(UnsafeCell<Option<InstanceArgs>>);
-// SAFETY: written by `instance_entry` before another thread exists, read only afterwards.
+// SAFETY: written by `instance_entry` before the capturing thread exists, used by that one and whom it lets go.
 unsafe impl Sync for Arguments {}
 static ARGUMENTS: Arguments = Arguments(UnsafeCell::new(None));
 
@@ -52,17 +58,14 @@ const SIGNALS: i32 = 64;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 
-/// Where the restorer jumps to.
+/// All that is to be done before a thread is made.
 ///
 /// # Safety
-/// Called once, by the restorer, with the address of valid arguments, all signals blocked.
-pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
-    // SAFETY: the restorer passes valid arguments, and no other thread exists yet.
-    let arguments = unsafe {
-        *ARGUMENTS.0.get() = Some(*arguments);
-        *arguments
-    };
-    restore_signals(arguments.ignored_signals);
+/// Called once, by the restorer, with the address of arguments whose times are not all there yet, all signals blocked.
+pub unsafe extern "C" fn instance_prepare(arguments: *const InstanceArgs) {
+    // SAFETY: the restorer passes arguments in which these two are valid.
+    let (ignored_signals, nap) = unsafe { ((*arguments).ignored_signals, (*arguments).nap) };
+    restore_signals(ignored_signals);
     // The registration belongs to the address space; HotSpot and glibc count on it. Kernels without it say no.
     let _ = membarrier(nr::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32);
     EPOCH.fetch_add(1, SeqCst);
@@ -71,7 +74,7 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     // SAFETY: the template filled the record before it became an image; its slots are mapped and writable. The sweeper's count is an
     // aligned word of libjvm's data.
     unsafe {
-        clock::go_on(&(*RECORD.get()).jvm_clock, now, arguments.nap);
+        clock::go_on(&(*RECORD.get()).jvm_clock, now, nap);
         // An instance changes little, and the sweeper must not come for what the captured JVM has changed.
         if (*RECORD.get()).bytes_changed != 0 {
             *((*RECORD.get()).bytes_changed as *mut u64) = 0;
@@ -85,24 +88,49 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
             page += PAGE;
         }
     }
+    NAP.store(nap, SeqCst);
     REVIVED.store(0, SeqCst);
     COMPLETE.store(0, SeqCst);
     WENT_ON.store(0, SeqCst);
-    revive_from(0);
+    NEXT.store(CAPTURER + 1, SeqCst);
+}
+
+/// The restorer's second thread makes threads, beside the first one.
+pub extern "C" fn instance_others() {
+    while revive_next() {}
+}
+
+/// Where the restorer jumps to.
+///
+/// # Safety
+/// Called once, by the restorer, after `instance_prepare`, with the address of valid arguments, all signals blocked.
+pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
+    // SAFETY: the restorer passes valid arguments, and no thread that uses them exists yet.
+    unsafe { *ARGUMENTS.0.get() = Some(*arguments) };
+    if EXPECTED.load(SeqCst) > CAPTURER {
+        revive(CAPTURER);
+    }
+    while revive_next() {}
     // SAFETY: the template filled the record before it became an image.
     become_leader(unsafe { (*RECORD.get()).leader as u32 })
 }
 
-/// Each revived thread revives two more before it does anything else: one after the other would take as long as all
-/// clone calls together, on one processor. The leader, which the process's first thread becomes in the end, is number 0, and
-/// revives 1; every other n revives 2n and 2n+1.
-fn revive_from(number: u32) {
-    let children = [2 * number, 2 * number + 1];
-    for child in children.into_iter().filter(|&child| child > number && child < EXPECTED.load(SeqCst)) {
-        // SAFETY: `fork::number` gave every thread a number, and there are no more slots in use than numbers.
-        let index = slot(child).map(|slot| unsafe { (*slot).nth });
-        revive(index.unwrap_or(u32::MAX));
+/// Numbers of threads (`ThreadSlot::number`): the leader, which the process's first thread becomes, is 0, and makes the capturer.
+const CAPTURER: u32 = 1;
+
+/// Where there are more processors: one after the other would take as long as all clone calls together.
+fn revive_two() {
+    let _ = revive_next() && revive_next();
+}
+
+/// Makes a thread that nobody has made yet; whether there was one.
+fn revive_next() -> bool {
+    let number = NEXT.fetch_add(1, SeqCst);
+    let there_is_one = number < EXPECTED.load(SeqCst);
+    if there_is_one {
+        revive(number);
     }
+    there_is_one
 }
 
 fn restore_signals(ignored: u64) {
@@ -127,8 +155,10 @@ fn restore_signals(ignored: u64) {
     }
 }
 
-/// Makes the thread of a slot.
-fn revive(index: u32) {
+/// Makes the thread with this number.
+fn revive(number: u32) {
+    // SAFETY: `fork::number` gave every thread a number, and there are no more slots in use than numbers.
+    let index = slot(number).map_or(u32::MAX, |slot| unsafe { (*slot).nth });
     let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
     // SAFETY: no other thread uses the slot yet; a parked thread's stack is mapped and writable.
     unsafe { own_first_pages(slot) };
@@ -151,6 +181,7 @@ fn revive(index: u32) {
 
 /// A thread that stood still in its handler, on the slot's stack: waits for its release, and goes on where it was interrupted.
 extern "C" fn back(slot: *mut ThreadSlot) -> ! {
+    revive_two();
     rejoin(slot);
     // SAFETY: the slot is the calling thread's, which has not returned from its handler.
     match unsafe { waits::undisturbed(slot) } {
@@ -192,12 +223,6 @@ fn become_leader(index: u32) -> ! {
 
 /// What a revived thread does first: tells the kernel what only the thread itself can tell.
 pub(crate) fn rejoin(slot: *mut ThreadSlot) {
-    // SAFETY: `fork::number` wrote it.
-    match unsafe { (*slot).number } {
-        // It began with its own.
-        0 => {}
-        number => revive_from(number),
-    }
     // SAFETY: the slot is the calling thread's own; its addresses are of the thread's own `struct
     // pthread` and `OSThread`, mapped where they were.
     unsafe {
@@ -325,6 +350,11 @@ pub fn wait_for_first_moments() {
     let epoch = EPOCH.load(SeqCst);
     // Nothing wakes it: the count changes with the next restore only.
     wait_until(&EPOCH, epoch.wrapping_add(1), FIRST_MOMENTS);
+}
+
+/// `InstanceArgs::nap`, as soon as there are threads.
+pub(crate) fn nap() -> u64 {
+    NAP.load(SeqCst)
 }
 
 /// Writes the current time into the instance's times.

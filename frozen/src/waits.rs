@@ -79,5 +79,5 @@ pub(crate) fn keep_polling(frame: Frame) {
 /// By how many nanoseconds HotSpot's clock has gone on since the capture; 0 where it shows the host's time.
 fn napped() -> u64 {
     // SAFETY: the template filled the record before it became an image.
-    if unsafe { (*RECORD.get()).jvm_clock.replaced } == 0 { 0 } else { instance::arguments().nap }
+    if unsafe { (*RECORD.get()).jvm_clock.replaced } == 0 { 0 } else { instance::nap() }
 }

@@ -1,10 +1,11 @@
 //! Two threads of one restore: the second carries the operations out while the first still asks and rebuilds descriptors, the first
-//! makes room where the helper lay, and both bring pages in: the second perhaps still some when the first has gone on into the image.
-//! On one processor, or where the second comes late, the first does all.
+//! makes room where the helper lay and prepares the image, and both bring pages in. Then the second makes the image's threads, and the first
+//! goes on into the image. On one processor, or where the second comes late, the first does all.
 //!
 //! # Safety contract of this file
 //! `unsafe` is used to share an `Ahead`, which lies in the scaffold for as long as either thread uses it: the words that change
-//! are only touched atomically, the others were written before there was a second thread.
+//! are only touched atomically, the others were written before there was a second thread. The image's function is called when all of
+//! it is mapped.
 
 use crate::numbers::*;
 use crate::operations::{Operations, bring_in};
@@ -90,11 +91,29 @@ impl Shared {
         self.state().store(AHEAD_MAPPED, SeqCst);
         wait_while(|| !self.zones().is_empty() && self.state().load(SeqCst) == AHEAD_MAPPED);
         self.share_prefetch();
+        wait_while(|| self.state().load(SeqCst) != AHEAD_PREPARED);
+        // SAFETY: the image is mapped and prepared; `others` is the agent's function of this type, from the digest-checked manifest.
+        let others: extern "C" fn() = unsafe { core::mem::transmute((*self.0).others) };
+        self.use_all_processors();
+        others();
+    }
+
+    /// What threads would inherit, and are not to keep.
+    fn use_all_processors(&self) {
+        let set = |processors: *const Processors| {
+            sys::call(SYS_SCHED_SETAFFINITY, [0, size_of::<Processors>() as u64, processors as u64, 0, 0, 0])
+        };
+        // SAFETY: the helper filled the field, and nobody changes it.
+        if set(unsafe { &raw const (*self.0).processors }).is_err() {
+            // Somebody has just given this process others: all that it may use, of all that there are.
+            let _ = set(&[u64::MAX; 16]);
+        }
     }
 
     /// The first thread's part: when it ends, all is mapped, and nothing of the helper is left in the zones. `unmap_zones` sees to the latter,
-    /// when nobody maps: else the other thread would fall asleep over it, and wake 50 microseconds later.
-    pub fn first(&self, unmap_zones: impl FnOnce(&[[u64; 2]])) {
+    /// when nobody maps: else the other thread would fall asleep over it, and wake 50 microseconds later. `prepare` is called before pages
+    /// are brought in, of which the other thread brings in more meanwhile.
+    pub fn first(&self, unmap_zones: impl FnOnce(&[[u64; 2]]), prepare: impl FnOnce()) {
         let operations = self.operations();
         let carry_out = |operation: &MapOperation| {
             if let Err(failed) = operations.carry_out(operation) {
@@ -104,6 +123,7 @@ impl Shared {
         if self.state().load(SeqCst) == AHEAD_TAKEN || self.begin(AHEAD_TAKEN) {
             unmap_zones(self.zones());
             operations.but_prefetch().for_each(|(_, operation)| carry_out(operation));
+            prepare();
             return bring_in(operations.prefetch());
         }
         wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
@@ -116,6 +136,8 @@ impl Shared {
             .filter(|&(index, operation)| index >= first || self.in_zone(operation))
             .for_each(|(_, operation)| carry_out(operation));
         self.state().store(AHEAD_COMPLETE, SeqCst);
+        prepare();
+        self.state().store(AHEAD_PREPARED, SeqCst);
         self.share_prefetch();
     }
 

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn restore(args: *mut RestoreArgs) -> ! {
     steps::move_host_mappings(args);
     // SAFETY: as for the arguments.
     let shared = unsafe { Shared::at(args.ahead) };
-    shared.first(|zones| steps::unmap_zones(args, zones));
+    shared.first(|zones| steps::unmap_zones(args, zones), || steps::prepare(args));
     steps::map_last(args, &shared);
     steps::write_patches(args);
     steps::set_memory_map(args);

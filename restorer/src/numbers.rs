@@ -7,6 +7,7 @@ pub const SYS_MUNMAP: u64 = 11;
 pub const SYS_BRK: u64 = 12;
 pub const SYS_PREAD64: u64 = 17;
 pub const SYS_SCHED_YIELD: u64 = 24;
+pub const SYS_SCHED_SETAFFINITY: u64 = 203;
 pub const SYS_MREMAP: u64 = 25;
 pub const SYS_MADVISE: u64 = 28;
 pub const SYS_WRITE: u64 = 1;

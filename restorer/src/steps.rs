@@ -49,6 +49,14 @@ fn unmap_all_but_what_stays(args: &RestoreArgs, start: u64, end: u64) {
     }
 }
 
+/// Has the image prepare itself for threads, which this thread then makes, and the second one.
+pub fn prepare(args: &RestoreArgs) {
+    // SAFETY: the image is mapped, and `prepare` is the agent's function of this type, from the digest-checked manifest of this
+    // very image. It needs no thread-local storage.
+    let prepare: extern "C" fn(*const InstanceArgs) = unsafe { core::mem::transmute(args.prepare) };
+    prepare(&raw const args.instance);
+}
+
 /// What the first thread alone maps.
 pub fn map_last(args: &RestoreArgs, shared: &Shared) {
     if let Err(failed) = shared.operations().carry_out(&args.last) {

@@ -52,9 +52,11 @@ impl Zones {
 }
 
 /// What the image's operations need is in `scaffold`, but for files besides the image: tells both threads of it, and makes the second one,
-/// where there is a processor for it and something to do. Says whether it did. All operations were found sound.
-pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool {
+/// where there is a processor for it and something to do. Says whether it did. All operations were found sound; `others` is the image's
+/// way to make threads.
+pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize, others: u64) -> bool {
     let mut ahead = Ahead::zeroed();
+    ahead.others = others;
     ahead.operations = scaffold.at(scaffold.layout().operations);
     ahead.operation_count = operation_count as u64;
     ahead.files = scaffold.at(scaffold.layout().files);
@@ -64,11 +66,14 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool
     ahead.zone_count = zones.0.len() as u64;
     ahead.files_open = 1;
     ahead.state = AHEAD_TAKEN;
-    let elsewhere = if *zones == Zones::everything() { None } else { other_processors() };
-    let Some(elsewhere) = elsewhere else {
+    let processors = if *zones == Zones::everything() { None } else { Processors::find() };
+    let Some(Processors { all, elsewhere }) = processors else {
         scaffold.place_ahead(&ahead);
         return false;
     };
+    for cpu in numbers(&all) {
+        ahead.processors[cpu / 64] |= 1 << (cpu % 64);
+    }
     // With two threads registering for membarrier(2), as each instance does, waits for a grace period of RCU: 6 to 15 ms.
     // Kernels without it say no.
     // SAFETY: this registers the process with the kernel, and touches no memory.
@@ -95,18 +100,32 @@ pub fn files_open(scaffold: &Scaffold, count: usize) {
     unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(count as u64, SeqCst);
 }
 
-/// Those that this process may use, but for the one it is on. `None` where there are none, or where more tasks run than there are
-/// processors: a second thread would wait there for its turn, and the first one for it (3 ms with two that spin on two processors).
-fn other_processors() -> Option<CpuSet> {
-    let mut set = sched_getaffinity(Pid::from_raw(0)).ok()?;
-    let running = kernel::running_count(&kernel::read_line("/proc/loadavg").ok()?)?;
-    if running > (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).count() as u64 {
-        return None;
+struct Processors {
+    /// Those that this process may use.
+    all: CpuSet,
+    /// ... but for the one it is on.
+    elsewhere: CpuSet,
+}
+
+impl Processors {
+    /// `None` where there is no other one, or where more tasks run than there are processors: a second thread would wait there for its turn, and
+    /// the first one for it (3 ms with two that spin on two processors).
+    fn find() -> Option<Self> {
+        let all = sched_getaffinity(Pid::from_raw(0)).ok()?;
+        let running = kernel::running_count(&kernel::read_line("/proc/loadavg").ok()?)?;
+        if running > numbers(&all).count() as u64 {
+            return None;
+        }
+        // SAFETY: asks the kernel for a number.
+        let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
+        let mut elsewhere = all;
+        elsewhere.unset(own).ok()?;
+        numbers(&elsewhere).next().is_some().then_some(Self { all, elsewhere })
     }
-    // SAFETY: asks the kernel for a number.
-    let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
-    set.unset(own).ok()?;
-    (0..CpuSet::count()).any(|cpu| set.is_set(cpu) == Ok(true)).then_some(set)
+}
+
+fn numbers(set: &CpuSet) -> impl Iterator<Item = usize> {
+    (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true))
 }
 
 /// Where the second thread's id stands.

@@ -44,6 +44,7 @@ impl Arguments<'_> {
         args.patch_count = patches.len() as u64;
         args.curbrk = self.entry.curbrk;
         args.close_from = self.close_from as u64;
+        args.prepare = self.entry.instance_prepare;
         args.entry = self.entry.instance_entry;
         // As right after a call: 8 below a multiple of 16.
         args.stack = (self.entry.entry_stack & !15) - 8;

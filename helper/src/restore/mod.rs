@@ -127,7 +127,7 @@ impl Prepared {
             };
             Refusal::resource(format!("{} KB for the restorer: {error}; {remedy}", space.layout.end >> 10))
         })?;
-        let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
+        let second_thread = ahead::begin(&scaffold, &space.zones, operation_count, image.manifest.entry.instance_others);
         // Right now, while there are few mappings to read of.
         let maps = places::own_mappings()?;
         let host = HostPlan::of(&image, &occupied, &maps, scaffold.at(space.layout.host))?;

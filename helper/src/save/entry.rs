@@ -38,6 +38,8 @@ pub fn describe(
     let vdso = vdso_symbols(template, &memory_map.auxv, mappings)?;
     Ok(Entry {
         record: template.up.record,
+        instance_prepare: record.instance_prepare,
+        instance_others: record.instance_others,
         instance_entry: record.instance_entry,
         entry_stack: record.entry_stack,
         curbrk: record.curbrk,

@@ -133,6 +133,8 @@ global_asm!(
     "mov eax, 231",
     "syscall",
     "ud2",
+    "tiny_return:",
+    "ret",
     "tiny_end:",
     ".popsection",
     vdso = const VDSO,
@@ -151,6 +153,7 @@ global_asm!(
 
 unsafe extern "C" {
     static tiny_begin: [u8; 0];
+    static tiny_return: [u8; 0];
     static tiny_end: [u8; 0];
 }
 
@@ -161,6 +164,13 @@ fn code() -> &'static [u8] {
         let length = (&raw const tiny_end).cast::<u8>().offset_from(start);
         std::slice::from_raw_parts(start, length as usize)
     }
+}
+
+/// Where the code does nothing but return.
+fn returns() -> u64 {
+    // SAFETY: as in `code`.
+    let offset = unsafe { (&raw const tiny_return).cast::<u8>().offset_from((&raw const tiny_begin).cast()) };
+    CODE + offset as u64
 }
 
 pub struct Tiny {
@@ -259,6 +269,8 @@ fn manifest() -> Manifest {
         cwd: "/".into(),
         entry: Entry {
             record: DATA,
+            instance_prepare: returns(),
+            instance_others: returns(),
             instance_entry: CODE,
             entry_stack: STACK + STACK_LENGTH,
             curbrk: 0,

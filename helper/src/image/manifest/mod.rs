@@ -146,6 +146,8 @@ pub struct PagesOfKind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     pub record: u64,
+    pub instance_prepare: u64,
+    pub instance_others: u64,
     pub instance_entry: u64,
     pub entry_stack: u64,
     pub curbrk: u64,
