@@ -22,9 +22,6 @@ pub const AHEAD_COMPLETE: u32 = 5;
 /// The instance is prepared; threads may be made.
 pub const AHEAD_PREPARED: u32 = 6;
 
-/// A bit for each processor.
-pub type Processors = [u64; 16];
-
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.
     pub struct Ahead {
@@ -42,10 +39,8 @@ crate::plain_struct! {
         pub failed_at: u64,
         /// Index of the first prefetch that nobody has begun with.
         pub claimed: u64,
-        /// `CaptureRecord::instance_others`
+        /// `CaptureRecord::instance_others`, 0 where the second thread makes no threads.
         pub others: u64,
-        /// Those that the process may use, as sched_setaffinity(2) takes them; at first the second thread may not use the first one's.
-        pub processors: Processors,
         /// `AHEAD_*`
         pub state: u32,
         /// Its thread id, 0 before it is made and when the kernel has ended it.

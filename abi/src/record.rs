@@ -59,10 +59,10 @@ crate::plain_struct! {
         pub edited: [u64; 3],
         /// Top of the stack on which an instance brings the thread back, 0 for the capturer.
         pub stack: u64,
-        /// In an instance threads are brought back in the order of these numbers, the leader first.
-        pub number: u32,
-        /// Index of the slot whose thread has this slot's index as its number.
+        /// In an instance threads are made in an order of their own: index of the slot whose thread comes as this slot's index says. The
+        /// leader is the first, the capturer the second (or both are one).
         pub nth: u32,
+        pub spare: u32,
         /// Address of HotSpot's `OSThread::_thread_id`, 0 for threads that HotSpot does not know.
         pub os_thread_id: u64,
         pub tid: i32,

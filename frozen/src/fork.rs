@@ -73,17 +73,16 @@ pub fn rehearse() -> Result<(), Errno> {
     wait_for_child(child? as i32)
 }
 
-/// Gives the threads that stand still their numbers; how many there are.
-fn number(count: u32, leader: u32) -> u32 {
+/// Puts the threads that stand still into their order; how many there are.
+fn order(count: u32, leader: u32) -> u32 {
     let mut alive = 0;
     let others = (0..count).filter(|&index| index != leader);
     for index in core::iter::once(leader).chain(others) {
-        let (Some(own), Some(numbered)) = (slot(index), slot(alive)) else { continue };
-        // SAFETY: slots below the count are this capture's, and their threads stand still; the number is no greater than the count.
+        let (Some(own), Some(next)) = (slot(index), slot(alive)) else { continue };
+        // SAFETY: slots below the count are this capture's, and their threads stand still; there are no more of these than slots.
         unsafe {
             if state_of(own).load(SeqCst) == STATE_PARKED {
-                (*own).number = alive;
-                (*numbered).nth = index;
+                (*next).nth = index;
                 alive += 1;
             }
         }
@@ -116,7 +115,7 @@ pub fn fork(
     record: CaptureRecord,
     request: &Request<'_>,
 ) -> Result<World, ForkError> {
-    let alive = number(frozen.count, frozen.leader);
+    let alive = order(frozen.count, frozen.leader);
     let Some(own) = slot(0) else {
         frozen.thaw();
         return Err(ForkError::Clone(Errno(0)));

@@ -115,7 +115,8 @@ pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     become_leader(unsafe { (*RECORD.get()).leader as u32 })
 }
 
-/// Numbers of threads (`ThreadSlot::number`): the leader, which the process's first thread becomes, is 0, and makes the capturer.
+/// In the order of `fork::order` the leader is 0, which the process's first thread becomes. The capturer, which has most to do, is the
+/// next (where it is not the leader itself).
 const CAPTURER: u32 = 1;
 
 /// Where there are more processors: one after the other would take as long as all clone calls together.
@@ -155,9 +156,9 @@ fn restore_signals(ignored: u64) {
     }
 }
 
-/// Makes the thread with this number.
+/// Makes the thread that is so far back in the order.
 fn revive(number: u32) {
-    // SAFETY: `fork::number` gave every thread a number, and there are no more slots in use than numbers.
+    // SAFETY: `fork::order` wrote as many as there are threads.
     let index = slot(number).map_or(u32::MAX, |slot| unsafe { (*slot).nth });
     let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
     // SAFETY: no other thread uses the slot yet; a parked thread's stack is mapped and writable.

@@ -16,6 +16,8 @@ use hotfork_abi::restore::MapOperation;
 
 /// Prefetches that one thread begins with at a time.
 const CLAIM: usize = 8;
+/// As many as a kernel may be built for (NR_CPUS).
+const PROCESSORS: usize = 8192;
 
 pub struct Shared(*mut Ahead);
 
@@ -62,6 +64,11 @@ impl Shared {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.0).files_open) }
     }
 
+    fn others(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).others) }
+    }
+
     fn begin(&self, as_what: u32) -> bool {
         self.state().compare_exchange(AHEAD_NEW, as_what, SeqCst, SeqCst).is_ok()
     }
@@ -92,21 +99,12 @@ impl Shared {
         wait_while(|| !self.zones().is_empty() && self.state().load(SeqCst) == AHEAD_MAPPED);
         self.share_prefetch();
         wait_while(|| self.state().load(SeqCst) != AHEAD_PREPARED);
-        // SAFETY: the image is mapped and prepared; `others` is the agent's function of this type, from the digest-checked manifest.
-        let others: extern "C" fn() = unsafe { core::mem::transmute((*self.0).others) };
-        self.use_all_processors();
-        others();
-    }
-
-    /// What threads would inherit, and are not to keep.
-    fn use_all_processors(&self) {
-        let set = |processors: *const Processors| {
-            sys::call(SYS_SCHED_SETAFFINITY, [0, size_of::<Processors>() as u64, processors as u64, 0, 0, 0])
-        };
-        // SAFETY: the helper filled the field, and nobody changes it.
-        if set(unsafe { &raw const (*self.0).processors }).is_err() {
-            // Somebody has just given this process others: all that it may use, of all that there are.
-            let _ = set(&[u64::MAX; 16]);
+        let others = self.others().load(SeqCst);
+        if others != 0 {
+            use_all_processors();
+            // SAFETY: the image is mapped and prepared; this is the agent's function of this type, from the digest-checked manifest.
+            let others: extern "C" fn() = unsafe { core::mem::transmute(others) };
+            others();
         }
     }
 
@@ -152,6 +150,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// The second thread was sent to another processor than the first one's, and what it makes inherits that.
+fn use_all_processors() {
+    let all = [u64::MAX; PROCESSORS / 64];
+    // The kernel takes those that there are, and that this process may use.
+    let _ = sys::call(SYS_SCHED_SETAFFINITY, [0, size_of_val(&all) as u64, (&raw const all) as u64, 0, 0, 0]);
 }
 
 /// The other thread is at work on another processor, or waits for this one.

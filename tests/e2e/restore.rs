@@ -19,6 +19,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "cli::restored_from_another_directory", restored_from_another_directory),
         once(world, "cli::nothing_of_the_helper_stays", nothing_of_the_helper_stays),
         once(world, "cli::the_vdso_is_in_the_way", the_vdso_is_in_the_way),
+        once(world, "cli::processors_of_the_restorer", processors_of_the_restorer),
         once(world, "cli::closed_descriptors", closed_descriptors),
         once(world, "cli::ports", listening_elsewhere),
         once(world, "cli::two_snapshots_at_a_time", two_snapshots_at_a_time),
@@ -155,6 +156,29 @@ fn the_vdso_is_in_the_way(cell: &Cell) -> Outcome {
     // The widest gap of all is far below the top of a process, where the kernel puts its own.
     ensure!(vdso.start < vdso_before.start / 2, "the vdso has not moved: it is at {vdso:x?}, was at {vdso_before:x?}");
     instance.exits(0)
+}
+
+/// All threads of an instance may use what the restoring process might, whichever of its threads made them.
+fn processors_of_the_restorer(cell: &Cell) -> Outcome {
+    const FIELD: &str = "Cpus_allowed_list";
+    let cat = Cat::new(cell)?;
+    cat.taken()?.exits(0)?;
+    let all = proc::status(std::process::id(), FIELD)?;
+    let first = all.split(['-', ',']).next().unwrap_or_default();
+    for allowed in [&all, first] {
+        let mut restore = Command::new("taskset");
+        let plain = cat.restore();
+        restore.args(["-c", allowed]).arg(plain.get_program()).args(plain.get_args());
+        let mut instance = Talk::start(&format!("instance on {allowed}"), restore)?;
+        instance.is_restored("hello")?;
+        let threads = proc::threads(instance.process.pid())?;
+        ensure!(threads.len() > 5, "an instance with {} threads", threads.len());
+        for (tid, name) in threads {
+            ensure_eq!(proc::status(tid, FIELD)?, allowed, "processors of {name}");
+        }
+        instance.exits(0)?;
+    }
+    Ok(())
 }
 
 /// Closed standard descriptors are /dev/null to the instance, and nobody's file.

@@ -21,13 +21,15 @@ pub enum Visitor {
     Program,
     Tool,
     Browser,
+    /// Closes the connection after each answer, as nginx does with those to the services behind it.
+    Proxy,
 }
 
-pub const VISITORS: usize = 3;
+pub const VISITORS: usize = 4;
 
 impl Visitor {
     /// In the order of their numbers.
-    pub const ALL: [Self; VISITORS] = [Self::Program, Self::Tool, Self::Browser];
+    pub const ALL: [Self; VISITORS] = [Self::Program, Self::Tool, Self::Browser, Self::Proxy];
 
     /// What it says besides the host.
     fn headers(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Visitor {
                  Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
                  Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n"
             }
+            Self::Proxy => "Connection: close\r\n",
         }
     }
 }
@@ -134,7 +137,7 @@ mod tests {
             assert!(request.ends_with("\r\n\r\n") && request.matches("\r\n\r\n").count() == 1, "{request}");
         }
         let lines = |visitor| target.request(Manner::as_written(visitor)).lines().count();
-        assert_eq!(Visitor::ALL.map(lines), [3, 5, 8]);
+        assert_eq!(Visitor::ALL.map(lines), [3, 5, 8, 4]);
         let target = Target::parse("http://[::1]:81?x").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 81));
         let request = target.request(Manner::as_written(Visitor::Program));
@@ -152,7 +155,7 @@ mod tests {
     fn every_visitor_asks_by_every_name() {
         let hosts = |url: &str| {
             let target = Target::parse(url).unwrap();
-            let all = (0..9).map(|turn| target.manner(turn));
+            let all = (0..3 * VISITORS).map(|turn| target.manner(turn));
             let all = all.map(|manner| {
                 target.request(manner).lines().nth(1).unwrap().strip_prefix("Host: ").unwrap().to_owned()
             });
@@ -168,6 +171,6 @@ mod tests {
         assert_eq!(hosts("http://[::1]:81/"), ["[::1]:81", "[::1]", "[::1]:81"]);
         assert_eq!(hosts("http://shop/"), ["shop"; 3]);
         let target = Target::parse("http://shop:81/").unwrap();
-        assert_eq!([0, 3, 6].map(|turn| target.manner(turn).is_as_written()), [true, false, true]);
+        assert_eq!([0, 1, 2].map(|name| target.manner(name * VISITORS).is_as_written()), [true, false, true]);
     }
 }

@@ -4,7 +4,7 @@
 use super::compilers;
 use super::http::{Answer, Connection};
 use super::ports;
-use super::target::{Manner, Target};
+use super::target::{Manner, Target, Visitor};
 use crate::proc::Process;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -223,6 +223,10 @@ fn ask(shared: &Shared, first: usize) {
         shared.note(index, outcome);
         if failed {
             std::thread::sleep(AFTER_A_FAILURE);
+        }
+        if shared.targets[index].manner(visit).visitor == Visitor::Proxy {
+            // That was a connection.
+            std::thread::sleep(shared.connections_last);
         }
     }
 }

@@ -52,11 +52,9 @@ impl Zones {
 }
 
 /// What the image's operations need is in `scaffold`, but for files besides the image: tells both threads of it, and makes the second one,
-/// where there is a processor for it and something to do. Says whether it did. All operations were found sound; `others` is the image's
-/// way to make threads.
-pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize, others: u64) -> bool {
+/// where there is a processor for it and something to do. Says whether it did. All operations were found sound.
+pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool {
     let mut ahead = Ahead::zeroed();
-    ahead.others = others;
     ahead.operations = scaffold.at(scaffold.layout().operations);
     ahead.operation_count = operation_count as u64;
     ahead.files = scaffold.at(scaffold.layout().files);
@@ -66,14 +64,11 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize, others:
     ahead.zone_count = zones.0.len() as u64;
     ahead.files_open = 1;
     ahead.state = AHEAD_TAKEN;
-    let processors = if *zones == Zones::everything() { None } else { Processors::find() };
-    let Some(Processors { all, elsewhere }) = processors else {
+    let elsewhere = if *zones == Zones::everything() { None } else { other_processors() };
+    let Some(elsewhere) = elsewhere else {
         scaffold.place_ahead(&ahead);
         return false;
     };
-    for cpu in numbers(&all) {
-        ahead.processors[cpu / 64] |= 1 << (cpu % 64);
-    }
     // With two threads registering for membarrier(2), as each instance does, waits for a grace period of RCU: 6 to 15 ms.
     // Kernels without it say no.
     // SAFETY: this registers the process with the kernel, and touches no memory.
@@ -100,32 +95,47 @@ pub fn files_open(scaffold: &Scaffold, count: usize) {
     unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(count as u64, SeqCst);
 }
 
-struct Processors {
-    /// Those that this process may use.
-    all: CpuSet,
-    /// ... but for the one it is on.
-    elsewhere: CpuSet,
-}
-
-impl Processors {
-    /// `None` where there is no other one, or where more tasks run than there are processors: a second thread would wait there for its turn, and
-    /// the first one for it (3 ms with two that spin on two processors).
-    fn find() -> Option<Self> {
-        let all = sched_getaffinity(Pid::from_raw(0)).ok()?;
-        let running = kernel::running_count(&kernel::read_line("/proc/loadavg").ok()?)?;
-        if running > numbers(&all).count() as u64 {
-            return None;
-        }
-        // SAFETY: asks the kernel for a number.
-        let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
-        let mut elsewhere = all;
-        elsewhere.unset(own).ok()?;
-        numbers(&elsewhere).next().is_some().then_some(Self { all, elsewhere })
+/// Those that this process may use, but for the one it is on. `None` where there are none, or where more tasks run than there are
+/// processors: a second thread would wait there for its turn, and the first one for it (3 ms with two that spin on two processors).
+fn other_processors() -> Option<CpuSet> {
+    let mut set = sched_getaffinity(Pid::from_raw(0)).ok()?;
+    let running = kernel::running_count(&kernel::read_line("/proc/loadavg").ok()?)?;
+    if running > numbers(&set).count() as u64 {
+        return None;
     }
+    // SAFETY: asks the kernel for a number.
+    let own = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
+    set.unset(own).ok()?;
+    numbers(&set).next().is_some().then_some(set)
 }
 
 fn numbers(set: &CpuSet) -> impl Iterator<Item = usize> {
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true))
+}
+
+/// Has the second thread make threads, too, by `others`. They inherit that it may use all processors there are, so only where this one may as
+/// well. Where it may not, to name those that it may use would bind them, whatever a control group is given later (cpuset, since Linux 6.2).
+pub fn share_threads(scaffold: &Scaffold, others: u64) {
+    let all_online = || {
+        let online = kernel::read_line("/sys/devices/system/cpu/online").ok()?;
+        Some(uses_all(&online, numbers(&sched_getaffinity(Pid::from_raw(0)).ok()?)))
+    };
+    if all_online() == Some(true) {
+        let at = scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, others) as u64;
+        // SAFETY: an aligned word of the scaffold that was filled by `begin`, and that the second thread reads as an atomic, too.
+        unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(others, SeqCst);
+    }
+}
+
+/// `online` as the kernel writes it: numbers and ranges, with commas between them.
+fn uses_all(online: &str, own: impl Iterator<Item = usize>) -> bool {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<usize>().ok()?..=last.parse().ok()?)
+    };
+    let ranges: Option<Vec<_>> = online.trim().split(',').map(range).collect();
+    let own: Vec<usize> = own.collect();
+    ranges.is_some_and(|ranges| ranges.into_iter().flatten().all(|cpu| own.contains(&cpu)))
 }
 
 /// Where the second thread's id stands.
@@ -147,6 +157,20 @@ mod tests {
         let expected = [reaches_in.start..1257 * MB, 899_744 * MB..901_000 * MB];
         assert_eq!(Zones::around(helper.clone(), &occupied), Zones(expected.to_vec()));
         assert!(Zones::around(helper, &occupied[2..3]).are_none());
+    }
+
+    #[test]
+    fn all_processors_are_those_online() {
+        assert!(
+            uses_all("0-1\n", [0, 1].into_iter())
+                && uses_all("0,2-3", [0, 2, 3].into_iter())
+                && uses_all("5", [5].into_iter())
+        );
+        assert!(
+            !uses_all("0-3", [1, 2, 3].into_iter())
+                && !uses_all("0,2-3", [0, 2].into_iter())
+                && !uses_all("", [0].into_iter())
+        );
     }
 
     #[test]

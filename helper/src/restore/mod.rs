@@ -127,7 +127,7 @@ impl Prepared {
             };
             Refusal::resource(format!("{} KB for the restorer: {error}; {remedy}", space.layout.end >> 10))
         })?;
-        let second_thread = ahead::begin(&scaffold, &space.zones, operation_count, image.manifest.entry.instance_others);
+        let second_thread = ahead::begin(&scaffold, &space.zones, operation_count);
         // Right now, while there are few mappings to read of.
         let maps = places::own_mappings()?;
         let host = HostPlan::of(&image, &occupied, &maps, scaffold.at(space.layout.host))?;
@@ -138,6 +138,9 @@ impl Prepared {
             scaffold.place_file(1 + index, file.as_raw_fd());
             ahead::files_open(&scaffold, 2 + index);
             files.push(file);
+        }
+        if second_thread {
+            ahead::share_threads(&scaffold, image.manifest.entry.instance_others);
         }
         for (_, question) in fit::TASKS {
             question(&image, second_thread.into())?;

@@ -43,10 +43,14 @@ std::arch::global_asm!(
     "mov edi, 42",
     "syscall",
     "2: .ascii \"alive\\n\"",
+    ".globl stand_in_nothing",
+    "stand_in_nothing: ret",
 );
 unsafe extern "C" {
     /// Entry of an instance: says so, and exits with 42.
     fn stand_in_alive();
+    /// What comes before it.
+    fn stand_in_nothing();
 }
 
 #[test]
@@ -197,6 +201,8 @@ impl Jvm {
         record.pid = slot.tid;
         record.slots = SLOT.0.get() as u64;
         record.slot_count = 1;
+        record.instance_prepare = stand_in_nothing as *const () as u64;
+        record.instance_others = stand_in_nothing as *const () as u64;
         record.instance_entry = stand_in_alive as *const () as u64;
         record.entry_stack = STACK.0.get() as u64 + 4096 * 8 - 64;
         record.range_count = 1;
