@@ -21,6 +21,8 @@ pub const AHEAD_TAKEN: u32 = 4;
 pub const AHEAD_COMPLETE: u32 = 5;
 /// The instance is prepared; threads may be made.
 pub const AHEAD_PREPARED: u32 = 6;
+/// The second thread has also brought in what was for later, and ends.
+pub const AHEAD_DONE: u32 = 7;
 
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.

@@ -18,7 +18,8 @@ pub const OP_ADVISE: u32 = 6;
 /// Nothing (an operation that this host does not need).
 pub const OP_NONE: u32 = 7;
 
-/// As `OP_ADVISE`, by the instance, when its application has run for a while. Behind all others.
+/// As `OP_ADVISE`, by the restore's second thread when all threads are made, or else by the instance, when its application has run for a while.
+/// Behind all others.
 pub const OP_ADVISE_LATER: u32 = 8;
 
 /// madvise(2): makes pages one's own as a write to each would. Since Linux 5.14; before, the advice is refused and
@@ -120,6 +121,8 @@ crate::plain_struct! {
         /// Where the id of the restorer's second thread stands as long as there is one (CLONE_CHILD_CLEARTID); 0 if
         /// there was none.
         pub second_thread: u64,
+        /// `Ahead::state`
+        pub ahead_state: u64,
         /// The operations there, among them those for later.
         pub operations: u64,
         pub operation_count: u64,

@@ -1,5 +1,5 @@
-//! Pages that an instance will write by its first answers, or read in files, but not before them: brought in when the application has run for a
-//! while, so that they delay neither its start nor an answer.
+//! Pages that an instance will write by its first answers, or read in files, but not before them. Where the restore had no second thread that has
+//! brought them in: when the application has run for a while, so that they delay neither its start nor an answer.
 //!
 //! # Safety contract of this file
 //! `finish` is called once in an instance, by one thread. Bringing pages in changes no byte of them (madvise(2),
@@ -10,12 +10,29 @@
 use crate::instance::arguments;
 use crate::syscall::call;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use hotfork_abi::ahead::AHEAD_DONE;
 use hotfork_abi::restore::{InstanceArgs, MapOperation, OP_ADVISE_LATER};
 use linux_raw_sys::general as nr;
 
-/// Brings in what the restorer's tables say, and gives them back, with all else of the helper.
+/// Brings in what the restorer's tables say, if that is still to be done, and gives them back, with all else of the helper.
 pub fn finish() {
     let arguments = arguments();
+    // SAFETY: the word lies in the scaffold, which is still there; the restorer's threads touch it as an atomic, too.
+    let brought_in = unsafe { AtomicU32::from_ptr(arguments.ahead_state as *mut u32) }.load(SeqCst) == AHEAD_DONE;
+    if !brought_in {
+        bring_in(&arguments);
+    }
+    for [start, end] in arguments.left_behind.into_iter().take_while(|range| range[1] != 0) {
+        // SAFETY: these ranges are exactly what the helper had mapped, which no thread of an instance uses.
+        let _ = unsafe { call(nr::__NR_munmap, [start, end - start, 0, 0, 0, 0]) };
+    }
+    if second_thread_has_ended(&arguments) {
+        // SAFETY: nobody returns to the restorer's code, and its second thread has ended.
+        let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
+    }
+}
+
+fn bring_in(arguments: &InstanceArgs) {
     // SAFETY: the scaffold with its tables is still there; the helper has counted the operations.
     let operations = unsafe {
         let count = arguments.operation_count as usize;
@@ -26,14 +43,6 @@ pub fn finish() {
         // SAFETY: the helper has found the range to be the image's memory, and the advice to be one of those two. Failure is
         // none: what is not brought in comes when it is needed.
         let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };
-    }
-    for [start, end] in arguments.left_behind.into_iter().take_while(|range| range[1] != 0) {
-        // SAFETY: these ranges are exactly what the helper had mapped, which no thread of an instance uses.
-        let _ = unsafe { call(nr::__NR_munmap, [start, end - start, 0, 0, 0, 0]) };
-    }
-    if second_thread_has_ended(&arguments) {
-        // SAFETY: nobody returns to the restorer's code, and its second thread has ended.
-        let _ = unsafe { call(nr::__NR_munmap, [arguments.scaffold, arguments.scaffold_length, 0, 0, 0, 0]) };
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two threads of one restore: the second carries the operations out while the first still asks and rebuilds descriptors, the first
-//! makes room where the helper lay and prepares the image, and both bring pages in. Then the second makes the image's threads, and the first
-//! goes on into the image. On one processor, or where the second comes late, the first does all.
+//! makes room where the helper lay and prepares the image, and both bring pages in. Then the second makes the image's threads, while the first
+//! goes on into the image, and brings in what the first answer will need. On one processor, or where the second comes late, the first does all.
 //!
 //! # Safety contract of this file
 //! `unsafe` is used to share an `Ahead`, which lies in the scaffold for as long as either thread uses it: the words that change
@@ -105,6 +105,18 @@ impl Shared {
             // SAFETY: the image is mapped and prepared; this is the agent's function of this type, from the digest-checked manifest.
             let others: extern "C" fn() = unsafe { core::mem::transmute(others) };
             others();
+        }
+        self.bring_in_later();
+        self.state().store(AHEAD_DONE, SeqCst);
+    }
+
+    /// The application begins to answer meanwhile, on other processors: range by range, as whoever changes mappings waits for the one under way,
+    /// and behind all that wait for this processor.
+    fn bring_in_later(&self) {
+        for one in self.operations().later() {
+            let _ = sys::call(SYS_SCHED_YIELD, [0; 6]);
+            // Failure is none: what is not brought in comes when it is needed.
+            let _ = sys::call(SYS_MADVISE, [one.address, one.length, one.flags.into(), 0, 0, 0]);
         }
     }
 

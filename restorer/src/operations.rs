@@ -48,6 +48,11 @@ impl<'a> Operations<'a> {
         self.list.get(self.bounds()).unwrap_or_default()
     }
 
+    /// What waits until threads are made.
+    pub fn later(&self) -> impl Iterator<Item = &'a MapOperation> {
+        self.list.iter().filter(|one| one.operation == OP_ADVISE_LATER)
+    }
+
     /// All others, in order, with their indices.
     pub fn but_prefetch(&self) -> impl Iterator<Item = (usize, &'a MapOperation)> {
         let prefetch = self.bounds();

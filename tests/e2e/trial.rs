@@ -119,7 +119,7 @@ impl Web {
         instance.say("hello")?;
         let pid = instance.process.pid();
         let kilobytes = || Kilobytes::of(pid);
-        // They come after 50 ms; ten seconds later the JVM has written as many by itself.
+        // They come within 50 ms; ten seconds later the JVM has written as many by itself.
         let soon = Duration::from_secs(5);
         wait::until(soon, "the instance has pages of its own", || kilobytes().is_ok_and(|now| now.own >= own))?;
         // With what it writes by itself in its first moments, and is brought in for it after them.
