@@ -140,7 +140,7 @@ fn restore_signals(ignored: u64) {
         if signal == 9 || signal == 19 {
             continue;
         }
-        // SAFETY: the template wrote all of SIGACTIONS, and no other thread exists.
+        // SAFETY: the template wrote all of SIGACTIONS, and nobody writes them in an instance before it is captured again.
         let Some(mut action) = (unsafe { (*SIGACTIONS.get()).get(signal as usize - 1).copied() }) else { continue };
         // SIGHUP, SIGINT: whether to ignore them is the caller's matter, not the image's. SIGQUIT is HotSpot's
         // own in any case, as in a JVM that starts: attach and thread dumps need it, and a shell's `&` ignores it.

@@ -218,14 +218,15 @@ fn ask(shared: &Shared, first: usize) {
             (visit, asked, begun) = (visit + 1, 0, Instant::now());
         }
         asked += 1;
-        let outcome = ask_in_manner(shared, index, visit, &mut connections);
+        let manner = shared.targets[index].manner(visit);
+        let outcome = ask_in_manner(shared, index, manner, &mut connections);
         let failed = outcome.is_err();
         shared.note(index, outcome);
         if failed {
             std::thread::sleep(AFTER_A_FAILURE);
         }
-        if shared.targets[index].manner(visit).visitor == Visitor::Proxy {
-            // That was a connection.
+        if manner.visitor == Visitor::Proxy {
+            // That was a connection, and is to have taken as long as others last.
             std::thread::sleep(shared.connections_last);
         }
     }
@@ -235,11 +236,10 @@ fn ask(shared: &Shared, first: usize) {
 fn ask_in_manner(
     shared: &Shared,
     index: usize,
-    visit: usize,
+    manner: Manner,
     connections: &mut HashMap<String, Connection>,
 ) -> Result<(), String> {
     let target = &shared.targets[index];
-    let manner = target.manner(visit);
     let by_other_name = !manner.is_as_written() && !shared.lock().as_written[index];
     // One that minds may as well close the connection.
     if by_other_name && ask_once(target, manner, connections).is_ok_and(|status| status < 300) {
