@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const WARM_WITHIN: Duration = Duration::from_secs(120);
+/// After each answer, while the capture is made.
+const PAUSE: Duration = Duration::from_millis(2);
 const INSTANCES: usize = 5;
 const PORT: u16 = 8080;
 
@@ -99,7 +101,10 @@ fn capture_under_load(
         format!("   hotfork watch does not find it warm within {within} s: it is captured as it is")
     });
     let before = load.requests();
-    demo.progress.step("3. Capturing it while it goes on serving");
+    load.pause_between_requests(PAUSE);
+    let pause = PAUSE.as_millis();
+    demo.progress
+        .step(&format!("3. Capturing it while it goes on serving; clients ask again {pause} ms after an answer"));
     load.slowest();
     let saved = demo.product.snapshot(original.pid(), image, &["--trial", &SPRING.url(port)]);
     let (slowest, meanwhile) = (load.slowest(), load.requests() - before);

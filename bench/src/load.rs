@@ -9,16 +9,20 @@ use crate::sample::Sample;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One request in so many is an order, placed and cancelled.
 const ORDER_EVERY: usize = 12;
+/// Clients come and go: a service that none has ever left meets the end of a connection as something new.
+const REQUESTS_A_CONNECTION: u32 = 40;
 const ORDER: &str = r#"{"customerId": 3, "lines": [{"productId": 5, "quantity": 2}]}"#;
 
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
     requests: AtomicU64,
+    /// Nanoseconds between an answer and the client's next request.
+    pause: AtomicU64,
     /// Nanoseconds of the slowest request since it was last asked for.
     slowest: AtomicU64,
     /// Held for reading from placing an order to its cancellation.
@@ -64,6 +68,12 @@ impl Load {
         *self.shared.orders.write().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
+    /// From now on each client pauses so long after an answer, as clients do that read what they got: without, a worker on a few
+    /// processors finds its client's next request there whenever it has answered the last, and is never without one.
+    pub fn pause_between_requests(&self, pause: Duration) {
+        self.shared.pause.store(pause.as_nanos() as u64, Ordering::Relaxed);
+    }
+
     /// Whether a request has failed.
     pub fn failed(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
@@ -89,13 +99,16 @@ impl Load {
 struct Client<'a> {
     port: u16,
     connection: Connection,
+    /// Requests over it.
+    sent: u32,
     shared: &'a Shared,
     answers: &'a mut Vec<Answered>,
     reference: Reference,
 }
 
 fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared, answers: &mut Vec<Answered>) -> Outcome<()> {
-    let mut client = Client { port, connection: Connection::open(port)?, shared, answers, reference: Reference::new() };
+    let connection = Connection::open(port)?;
+    let mut client = Client { port, connection, sent: 0, shared, answers, reference: Reference::new() };
     let mut turn = number;
     let begun = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
@@ -109,6 +122,10 @@ fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared, answers: &m
         }
         let reads = sample.reads_after(begun.elapsed());
         client.send("GET", reads[turn % reads.len()], "", 200)?;
+        let pause = shared.pause.load(Ordering::Relaxed);
+        if pause > 0 {
+            std::thread::sleep(Duration::from_nanos(pause));
+        }
     }
     Ok(())
 }
@@ -131,8 +148,10 @@ impl Client<'_> {
         self.answers.push(Answered { at, nanoseconds: at - begun, reference });
         self.shared.slowest.fetch_max(at - begun, Ordering::Relaxed);
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        if response.last {
+        self.sent += 1;
+        if response.last || self.sent == REQUESTS_A_CONNECTION {
             self.connection = Connection::open(self.port)?;
+            self.sent = 0;
         }
         Ok(response)
     }

@@ -71,7 +71,7 @@ pub unsafe fn thread_of(fs_base: u64) -> Option<u64> {
 /// Address of the `OSThread::_thread_id` of a `Thread*`, 0 when the layout is unknown.
 ///
 /// # Safety
-/// `thread` came from [`thread_of`] and its thread is still frozen.
+/// `thread` is a `Thread*` whose thread is frozen, or suspended.
 pub unsafe fn os_thread_id(thread: u64) -> u64 {
     let (os_thread, thread_id) = (LAYOUT.os_thread.load(SeqCst), LAYOUT.thread_id.load(SeqCst));
     if os_thread == 0 || thread_id == 0 {

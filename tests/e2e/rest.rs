@@ -20,6 +20,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     let mut trials = cells(world, "rest::compilers", 17, Extent::Rotated(3), compilers);
     trials.extend(cells(world, "rest::flags", 17, Extent::Rotated(3), flags));
     trials.extend(cells(world, "rest::monitors", 17, Extent::Rotated(1), monitors));
+    trials.extend(cells(world, "rest::in_hand", 17, Extent::Rotated(0), in_hand));
     trials.extend(cells(world, "rest::the_sweeper", 17, Extent::Rotated(1), the_sweeper));
     trials
 }
@@ -160,4 +161,28 @@ fn compilers(cell: &Cell) -> Outcome {
     let mut instance = stage.restore()?;
     stage.check(&mut instance)?;
     stage.check(&mut original)
+}
+
+/// What threads are at is ended before a capture, if that is soon, and nobody begins anything new meanwhile.
+fn in_hand(cell: &Cell) -> Outcome {
+    const IMAGES: usize = 3;
+    // Of six threads: at any moment four of them work.
+    const AT_MOST: usize = 1;
+    let cat = Cat::new(cell)?;
+    let mut original = cat.talk()?;
+    original.say("turns")?;
+    let mut cut = 0;
+    for _ in 0..IMAGES {
+        snapshot_at_rest(original.process.pid(), &cat.image())?.succeeds()?;
+        let mut instance = Talk::start("instance", cat.restore())?;
+        instance.is_restored("cut?")?;
+        let said = instance.process.out.text();
+        let count = said.lines().find_map(|line| line.strip_prefix("cut ")?.parse::<usize>().ok());
+        cut += count.ok_or_else(|| instance.process.tell("does not say how many threads were cut"))?;
+        instance.exits(0)?;
+    }
+    original.say("cut?")?;
+    ensure!(original.process.out.text().contains("cut 0"), "{}", original.process.tell("its threads were cut"));
+    ensure!(cut <= AT_MOST, "{cut} threads of {IMAGES} images were in the middle of their work");
+    original.exits(0)
 }

@@ -8,7 +8,8 @@ import java.util.function.IntUnaryOperator;
 /**
  * Answers each line of stdin, for tests of the command line. "exit N" ends it with that status, "ready" says so to
  * Hotfork, if its jar is there, "work" keeps a processor busy from then on, "many" does so in more methods than a small
- * code cache can hold, "other work" gives it work that needs other classes and other code, "work?" asks which it is,
+ * code cache can hold, "turns" does so now and then, in several threads, "cut?" asks how many of these were in the middle of their work
+ * when the image was taken, "other work" gives it work that needs other classes and other code, "work?" asks which it is,
  * "hold FILE" keeps a file open for writing, "env NAME" asks for a variable of the environment.
  */
 public final class Cat {
@@ -37,6 +38,12 @@ public final class Cat {
                 Thread worker = new Thread(line.equals("work") ? Cat::work : Many::work, "worker");
                 worker.setDaemon(true);
                 worker.start();
+            }
+            if (line.equals("turns")) {
+                Turns.begin();
+            }
+            if (line.equals("cut?")) {
+                System.out.println("cut " + Turns.cut());
             }
             if (line.equals("other work")) {
                 others = manyOthers();

@@ -4,7 +4,7 @@
 //!  Session::open     helper started or met; it looks for what must be refused
 //!  Preparation::make signal chosen, offsets looked up, buffers made: nothing allocates from the freeze on
 //!  fork::rehearse    pages are made ready for the fork, which is shorter then
-//!  Suspension::all   application threads stop at their next safepoint        (undo: resumed)
+//!  Suspension::all   application threads stop when they wait, if that is soon (undo: resumed)
 //!  Renewal::find     what an instance will write: fields of the JDK's objects
 //!  freeze            every thread stands in the signal handler              (undo: thawed)
 //!  hand_over         descriptors are sent to the helper                     (undo: thawed)
@@ -14,6 +14,7 @@
 //! ```
 mod begin;
 mod error;
+mod in_hand;
 mod preparation;
 mod session;
 pub mod signal;
@@ -29,7 +30,7 @@ use crate::hotspot;
 use crate::jvm::Jvm;
 use crate::options::Options;
 use crate::renew::{self, Renewal};
-use crate::rest::malloc;
+use crate::rest::{Lull, malloc};
 use hotfork_abi::record::HeapLayout;
 use hotfork_frozen::clock::of_the_jvm;
 use hotfork_frozen::descriptors::{self, hand_over};
@@ -87,7 +88,12 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
         malloc::trim();
     }
     malloc::fill_cache();
+    let lull = options.quiesce.then(Lull::prepare);
     rehearse_fork(options.max_stop);
+    // Last of all: threads stood still in that fork, and now do what they could not do meanwhile.
+    if let Some(lull) = lull {
+        lull.wait();
+    }
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();
     let deadline = started + max_stop;
@@ -96,7 +102,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let references = references.map_err(|_| {
         CaptureError::Jvm("the JVM has no native memory for references to its threads; free memory".into())
     })?;
-    let suspension = Suspension::all(jvm)?;
+    let suspension = Suspension::all(jvm, options.quiesce.then_some(options.max_stop))?;
     let suspended = monotonic();
     let mut frozen_at = [0; 3];
     let found = renewal.find(jvm, &suspension).map_err(|error| CaptureError::Jvm(error.to_string()));

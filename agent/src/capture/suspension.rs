@@ -4,11 +4,12 @@
 //! Threads are local references of the capturing thread, alive as long as its native frame.
 #![allow(unsafe_code)]
 
-use super::CaptureError;
+use super::{CaptureError, in_hand};
 use crate::hotspot::java_thread_of;
 use crate::jvm::Jvm;
 use jvmti_bindings::sys::jni;
 use jvmti_bindings::sys::jvmti::{jvmtiCapabilities, jvmtiError};
+use std::time::Duration;
 
 /// New threads may start while others are being suspended.
 const ROUNDS: u32 = 8;
@@ -22,12 +23,12 @@ pub struct Suspension {
 }
 
 impl Suspension {
-    /// Suspends all threads that are not in the JVM's own group.
-    pub fn all(jvm: &Jvm) -> Result<Self, CaptureError> {
+    /// Suspends all threads that are not in the JVM's own group. With `max_stop`, those that have something in hand go on a little.
+    pub fn all(jvm: &Jvm, max_stop: Option<Duration>) -> Result<Self, CaptureError> {
         acquire(jvm, false)?;
         let mut suspension =
             Self { threads: Vec::new(), everyone: Vec::new(), java_threads: Vec::new(), virtual_threads: false };
-        match suspension.suspend(jvm) {
+        match suspension.suspend(jvm, max_stop) {
             Ok(()) => Ok(suspension),
             Err(error) => {
                 suspension.resume(jvm);
@@ -47,7 +48,7 @@ impl Suspension {
         &self.java_threads
     }
 
-    fn suspend(&mut self, jvm: &Jvm) -> Result<(), CaptureError> {
+    fn suspend(&mut self, jvm: &Jvm, mut max_stop: Option<Duration>) -> Result<(), CaptureError> {
         if has_virtual_threads(jvm) && acquire(jvm, true).is_ok() {
             // SAFETY: no exceptions are passed, the capability is held.
             unsafe { jvm.ti.suspend_all_virtual_threads(&[]) }
@@ -63,6 +64,7 @@ impl Suspension {
             let everyone: Vec<_> = everyone.into_iter().map(|thread| (thread, state(jvm, thread, system))).collect();
             let (new, others): (Vec<_>, Vec<_>) = everyone.into_iter().partition(|&(_, state)| state == State::Runs);
             if new.is_empty() {
+                self.note_java_threads(jvm);
                 self.everyone = others.into_iter().map(|(thread, state)| (thread, state == State::Suspended)).collect();
                 return Ok(());
             }
@@ -77,7 +79,9 @@ impl Suspension {
                     self.threads.push(thread);
                 }
             }
-            self.note_java_threads(jvm);
+            if let Some(max_stop) = max_stop.take() {
+                in_hand::end(jvm, &mut self.threads, max_stop);
+            }
         }
         Err(CaptureError::TooManyThreads)
     }

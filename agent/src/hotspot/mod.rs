@@ -18,7 +18,7 @@ pub mod vmstructs;
 pub use clock::waiting_code;
 pub use heap::is_collecting;
 pub use perf::{AttachPath, remove_announcements};
-pub use threads::java_thread_of;
+pub use threads::{java_thread_of, tid_of};
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;

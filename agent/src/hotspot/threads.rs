@@ -2,14 +2,15 @@
 //! checked there before anything relies on them.
 //!
 //! # Safety contract of this file
-//! Reads the calling thread's own `JavaThread`, `OSThread` and thread-local block, which exist while it runs.
+//! Reads the calling thread's own `JavaThread`, `OSThread` and thread-local block, which exist while it runs, and the `OSThread`s of
+//! threads that are suspended.
 #![allow(unsafe_code)]
 
 use super::libjvm;
 use super::vmstructs::{VmStructs, read};
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
-use hotfork_frozen::hotspot::{IN_NATIVE, LAYOUT};
+use hotfork_frozen::hotspot::{IN_NATIVE, LAYOUT, os_thread_id};
 use jvmti_bindings::sys::jni;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -79,4 +80,15 @@ pub fn java_thread_of(jvm: &Jvm, thread: jni::jthread) -> Option<u64> {
     };
     jvm.check("Thread.eetop").ok()?;
     address.filter(|&address| address != 0).map(|address| address as u64)
+}
+
+/// The kernel's number of a `JavaThread`.
+///
+/// # Safety
+/// Its thread is suspended, or frozen.
+pub unsafe fn tid_of(java_thread: u64) -> Option<i32> {
+    // SAFETY: as promised, it does not end while it is read.
+    let at = unsafe { os_thread_id(java_thread) };
+    // SAFETY: `_thread_id` is an int of its OSThread, which lives as long as the thread does.
+    (at != 0).then(|| unsafe { *(at as *const i32) })
 }

@@ -3,7 +3,7 @@
 //! writes to each compiled method (25 MB of a Spring service's code became each instance's own), concurrent marking to its bitmaps.
 
 use crate::hotspot::compilers::Compilers;
-use crate::warm::Threads;
+use crate::warm::{Kind, Threads};
 use std::time::{Duration, Instant};
 
 /// How long compilers must have had nothing to do. A task waits 50 ms at most before it is taken or dropped.
@@ -24,6 +24,44 @@ pub fn compilers_in_time() -> bool {
         let waiting = queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
         (used.map_or(Duration::ZERO, |used| Duration::from_nanos(used.jit)), waiting)
     })
+}
+
+const LULL_WITHIN: Duration = Duration::from_millis(100);
+/// Compilers are waited for longer: what they are at costs an instance more.
+const PAUSE_WITHIN: Duration = Duration::from_millis(500);
+const LOOKS_EVERY: Duration = Duration::from_micros(500);
+/// Threads come and go, and get their names.
+const KNOWN_FOR: u32 = 16;
+
+/// A moment in which the application's threads all wait for something, and compilers have nothing to do: what is in hand at a capture
+/// every instance ends.
+pub struct Lull {
+    queues: Option<Compilers>,
+}
+
+impl Lull {
+    /// To read libjvm's symbols takes a tenth of a second.
+    pub fn prepare() -> Self {
+        Self { queues: Compilers::find_in_this_process() }
+    }
+
+    /// Waits for it; where the application is busy, for a pause of the compilers alone, and not for ever.
+    pub fn wait(&self) {
+        let begin = Instant::now();
+        let mut threads = Threads::default();
+        for look in 0.. {
+            if look % KNOWN_FOR == 0 && threads.look().is_err() {
+                return;
+            }
+            let compiles = self.queues.as_ref().and_then(Compilers::waiting).unwrap_or(0) > 0 || threads.run(Kind::Jit);
+            let works = begin.elapsed() < LULL_WITHIN && threads.run(Kind::Application);
+            if !(compiles || works) || begin.elapsed() >= PAUSE_WITHIN {
+                log::debug!("waited {:?} for a lull, compilers at work: {compiles}", begin.elapsed());
+                return;
+            }
+            std::thread::sleep(LOOKS_EVERY);
+        }
+    }
 }
 
 /// The application's garbage may give a collector work for ever.

@@ -11,6 +11,8 @@ pub mod malloc;
 mod monitors;
 mod young;
 
+pub use idle::Lull;
+
 use crate::hotspot::flags::Flags;
 use crate::hotspot::vmstructs::VmStructs;
 use crate::jvm::Jvm;

@@ -16,7 +16,7 @@ mod threads;
 pub mod watch;
 
 pub use decision::{Reason, Verdict};
-pub use threads::{Threads, Used};
+pub use threads::{Kind, Threads, Used, clock, thread_clock, waits};
 
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;

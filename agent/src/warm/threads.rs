@@ -70,6 +70,12 @@ impl Threads {
         Ok(used)
     }
 
+    /// Whether threads of this kind, as of the last look, run or want to; the calling one apart.
+    pub fn run(&self, kind: Kind) -> bool {
+        let own = nix::unistd::gettid().as_raw();
+        self.known.iter().any(|(&tid, thread)| thread.kind == kind && tid != own && !waits(tid))
+    }
+
     /// Threads of the application, as of the last look.
     pub fn of_the_application(&self) -> impl Iterator<Item = i32> + '_ {
         self.known.iter().filter(|(_, thread)| thread.kind == Kind::Application).map(|(&tid, _)| tid)
@@ -105,6 +111,13 @@ fn kind_of(name: &str) -> Kind {
     } else {
         Kind::Application
     }
+}
+
+/// Whether a thread of this process sleeps in the kernel, or is no more.
+pub fn waits(tid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything (proc(5)).
+    !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['R', 'D']))
 }
 
 /// clock_getcpuclockid(3) for a thread of this process: the kernel's CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED.
