@@ -123,8 +123,9 @@ pub fn run(jvm: &Jvm, job: &Job) {
 pub fn attempt(jvm: &Jvm, job: &Job, occasion: &Occasion, otherwise: &str) -> bool {
     let born = epoch();
     let attempts = if job.is_promised() { ATTEMPTS } else { 1 };
-    // One that is not warm at its deadline is what it is.
-    let tries_left = if job.is_promised() && occasion.evidence.verdict != NOT_PROVEN_WARM { POOR_AGAIN } else { 0 };
+    // One that is not warm at its deadline is what it is, and so is the moment that somebody wants as it is.
+    let is_what_it_is = occasion.evidence.verdict == NOT_PROVEN_WARM || !(job.is_promised() || job.options.quiesce);
+    let tries_left = if is_what_it_is { 0 } else { POOR_AGAIN };
     let occasion = Occasion { again: Again { better_than: 0, tries_left }, ..occasion.clone() };
     for attempt in 1..=attempts {
         // An image may be taken of a JVM that waits for another moment. Its instances were promised nothing.
@@ -167,7 +168,10 @@ fn take_again(jvm: &Jvm, job: &Job, occasion: &Occasion, poor: u64) {
             Ok(Some(poor)) => better_than = poor,
             Ok(None) => return,
             Err(error) => {
-                report::line(&format!("{error}; the JVM goes on, its image stays as it is"));
+                match job.options.control {
+                    Some(_) => whoever_asked_is_told(job, &error),
+                    None => report::line(&format!("{error}; the JVM goes on, its image stays as it is")),
+                }
                 settle(job);
                 return;
             }

@@ -17,8 +17,22 @@ use std::time::Duration;
 /// An agent that was loaded connects when it has brought the JVM to rest: half a minute at most, a collection apart.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(90);
 
+/// Where the agent connects to.
+pub struct MeetingPlace(SnapshotSocket);
+
+impl MeetingPlace {
+    pub fn meet(&self) -> Result<Packets, Failure> {
+        Ok(Packets::new(self.0.accept(CONNECTS_WITHIN)?, "the agent"))
+    }
+}
+
 /// Passes options to the agent, `options` being told where it is to connect to, and meets it there.
 pub fn agent(pid: i32, options: impl FnOnce(PathBuf) -> OsString) -> Result<Packets, Failure> {
+    call(pid, options)?.meet()
+}
+
+/// Passes options to the agent, which will connect as often as they want it to.
+pub fn call(pid: i32, options: impl FnOnce(PathBuf) -> OsString) -> Result<MeetingPlace, Failure> {
     let process = Process(pid);
     let status = look(process)?;
     let library = agent::library()?;
@@ -28,7 +42,7 @@ pub fn agent(pid: i32, options: impl FnOnce(PathBuf) -> OsString) -> Result<Pack
     if !control_socket::ask(process, &options)? {
         attach::connect(process)?.load_agent(&library, &options)?;
     }
-    Ok(Packets::new(socket.accept(CONNECTS_WITHIN)?, "the agent"))
+    Ok(MeetingPlace(socket))
 }
 
 fn usage(message: String) -> Failure {

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const NAME: &str = "control";
+/// Whether the JVM is still there.
+const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 pub struct SnapshotSocket {
     listener: OwnedFd,
@@ -52,7 +54,7 @@ impl SnapshotSocket {
         let start = Instant::now();
         loop {
             let left = timeout.saturating_sub(start.elapsed());
-            let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let wait = PollTimeout::try_from(left.min(LOOKS_EVERY)).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)], wait) {
                 Ok(0) | Err(Errno::EINTR) if left.is_zero() => {
                     let why =
@@ -61,6 +63,11 @@ impl SnapshotSocket {
                         ExitCode::CaptureFailed,
                         format!("{why}; its reason is on the JVM's stderr"),
                     ));
+                }
+                // A zombie has no memory, and would connect no more than one that is gone.
+                Ok(0) if fs::read(self.process.path("cmdline")).map_or(true, |line| line.is_empty()) => {
+                    let why = format!("JVM {} ended before the agent connected", self.process.0);
+                    return Err(Failure::new(ExitCode::CaptureFailed, format!("{why}; its last lines may say why")));
                 }
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => {}
@@ -128,6 +135,19 @@ mod tests {
         socket_of.accept(Duration::from_secs(5)).unwrap();
         drop(socket_of);
         assert!(!path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn a_jvm_that_ends_is_not_waited_for() {
+        let (_, status) = own();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process(child.id() as i32);
+        let status = Status { namespace_pid: process.0, ..status };
+        let socket_of = SnapshotSocket::create(process, &status).unwrap();
+        let failure = socket_of.accept(Duration::from_secs(60)).unwrap_err();
+        let expected = format!("JVM {} ended before the agent connected; its last lines may say why", process.0);
+        assert_eq!(failure.message, expected);
+        child.wait().unwrap();
     }
 
     #[test]

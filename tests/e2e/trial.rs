@@ -7,7 +7,7 @@ use hotfork_tests::hotfork::{Finished, command, finish, inspected, no_unfinished
 use hotfork_tests::jdk::Collector;
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::ports;
-use hotfork_tests::process::LIMIT;
+use hotfork_tests::process::{LIMIT, Process};
 use hotfork_tests::scratch;
 use hotfork_tests::{During, Outcome, build, ensure, ensure_eq, proc, remains, skip, wait};
 use libtest_mimic::Trial;
@@ -26,6 +26,8 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "trial::of_a_load", of_a_load),
         once(world, "trial::one_other_address", one_other_address),
         once(world, "trial::a_poor_one_is_taken_again", a_poor_one_is_taken_again),
+        once(world, "trial::a_poor_snapshot_is_taken_again", a_poor_snapshot_is_taken_again),
+        once(world, "trial::a_jvm_that_ends_leaves_its_poor_snapshot", a_jvm_that_ends_leaves_its_poor_snapshot),
         once(world, "trial::a_poor_one_stays_where_others_are_no_better", a_poor_one_stays),
         once(world, "trial::a_poor_one_at_the_deadline_is_what_it_is", a_poor_one_at_the_deadline),
         once(world, "trial::not_found", not_found),
@@ -53,9 +55,13 @@ impl Web {
 
     /// It listens, and has been asked some times.
     fn listens(&self, address: &str) -> Outcome<Talk> {
+        self.listens_with(&[], address)
+    }
+
+    fn listens_with(&self, options: &[&str], address: &str) -> Outcome<Talk> {
         let words = self.java();
         let mut java = Command::new(&words[0]);
-        java.args(&words[1..]).current_dir(&*self.scratch);
+        java.args(options).args(&words[1..]).current_dir(&*self.scratch);
         let mut talk = Talk::start("original", java)?;
         talk.process.says("READY log")?;
         talk.say(&format!("open {}{address}", self.port.number))?;
@@ -84,10 +90,13 @@ impl Web {
             ensure!(why.contains(word), "the trial's failure does not say {word:?}: {trial}");
         }
         ensure!(finished.err.contains(&format!("; its trial failed: {why}\n")), "the line: {}", finished.err);
-        let report = std::fs::read(self.scratch.join("image.report.json")).during("read the report")?;
-        let report: Value = serde_json::from_slice(&report).during("the report")?;
-        ensure_eq!(report["trial"], trial, "the report's trial");
+        ensure_eq!(self.report()?["trial"], trial, "the report's trial");
         no_unfinished(&self.image())
+    }
+
+    fn report(&self) -> Outcome<Value> {
+        let report = std::fs::read(self.scratch.join("image.report.json")).during("read the report")?;
+        serde_json::from_slice(&report).during("the report")
     }
 
     /// After its original has ended: the port is free. Asked for nothing yet, the instance comes to have so many kilobytes of
@@ -246,6 +255,52 @@ fn of_a_load(cell: &Cell) -> Outcome {
     talk.exits(0)
 }
 
+/// `hotfork snapshot` of a service whose instances compile, which stays after its first image.
+fn compiling_snapshot(web: &Web) -> Outcome<(Talk, Process)> {
+    let mut talk = web.listens_with(&["-XX:TieredStopAtLevel=1"], "")?;
+    for _ in 0..3 {
+        web.asked()?;
+    }
+    let mut snapshot = command(["snapshot", "--max-stop", "2s", "--trial", &web.url("/compile"), "--image"]);
+    snapshot.arg(web.image()).arg(talk.process.pid().to_string());
+    Ok((talk, Process::start("snapshot", snapshot)?))
+}
+
+fn a_poor_snapshot_is_taken_again(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let (mut talk, mut snapshot) = compiling_snapshot(&web)?;
+    talk.say(&format!("calm when {}", web.image().display()))?;
+    snapshot.ends_with(0)?;
+    let said = snapshot.err.text();
+    let lines: Vec<&str> = said.lines().collect();
+    ensure_eq!(lines.len(), 2, "lines of {said:?}");
+    ensure!(lines[0].contains("its trial was poor") && lines[0].ends_with(", so it is taken again"), "{said}");
+    ensure!(lines[1].contains("saving took") && !lines[1].contains("poor"), "{said}");
+    let report = web.report()?;
+    ensure_eq!((&report["trial"]["Ok"]["poor"], &report["taken_again"]), (&false.into(), &false.into()), "{report}");
+    ensure_eq!(report["trial"], web.trial()?, "the report's trial");
+    ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
+    no_unfinished(&web.image())?;
+    talk.exits(0)
+}
+
+fn a_jvm_that_ends_leaves_its_poor_snapshot(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let (mut talk, mut snapshot) = compiling_snapshot(&web)?;
+    let pid = talk.process.pid();
+    snapshot.tells_such("it is taken again", |line| line.ends_with(", so it is taken again"))?;
+    talk.exits(0)?;
+    snapshot.ends_with(0)?;
+    let said = snapshot.err.text();
+    let last = said.lines().last().unwrap_or_default();
+    let expected = format!("hotfork: JVM {pid} ended before the agent connected");
+    ensure!(last.starts_with(&expected) && last.ends_with("; the image that is there stays"), "{said}");
+    let report = web.report()?;
+    ensure_eq!((&report["trial"]["Ok"]["poor"], &report["taken_again"]), (&true.into(), &false.into()), "{report}");
+    no_unfinished(&web.image())?;
+    web.restores(&[], 0).map(drop)
+}
+
 /// A service whose instances compile, unless it was told to be calm; its image is settled.
 fn compiling(web: &Web, calm: bool) -> Outcome<(Talk, Value)> {
     let url = web.url("/compile");
@@ -263,15 +318,11 @@ fn compiling(web: &Web, calm: bool) -> Outcome<(Talk, Value)> {
     }
     let line = talk.hotfork_tells("its trial was poor: first request and compilers took ")?;
     ensure!(line.ends_with(", so it is taken again"), "what follows: {line}");
-    let report = || -> Outcome<Value> {
-        let report = std::fs::read(web.scratch.join("image.report.json")).during("read the report")?;
-        serde_json::from_slice(&report).during("the report")
-    };
-    wait::until(LIMIT, "no other image follows", || report().is_ok_and(|report| report["taken_again"] == false))
+    wait::until(LIMIT, "no other image follows", || web.report().is_ok_and(|report| report["taken_again"] == false))
         .map_err(|why| talk.process.tell(&why))?;
     no_unfinished(&web.image())?;
     ensure_eq!(instances(&web.scratch), BTreeSet::new(), "instances of the image");
-    let report = report()?;
+    let report = web.report()?;
     ensure_eq!(report["trial"], web.trial()?, "the report's trial");
     Ok((talk, report))
 }
@@ -320,8 +371,7 @@ fn a_poor_one_at_the_deadline(cell: &Cell) -> Outcome {
     talk.say(&format!("open {}", web.port.number))?;
     let line = talk.hotfork_tells("its trial was poor: first request and compilers took ")?;
     ensure!(!line.contains("again"), "what follows: {line}");
-    let report = std::fs::read(web.scratch.join("image.report.json")).during("read the report")?;
-    let report: Value = serde_json::from_slice(&report).during("the report")?;
+    let report = web.report()?;
     ensure_eq!(report["taken_again"], false, "whether another image follows; {report}");
     talk.exits(0)
 }
@@ -364,7 +414,7 @@ fn another_port(cell: &Cell) -> Outcome {
 fn it_ends_with_a_killed_helper(cell: &Cell) -> Outcome {
     let web = Web::new(cell)?;
     let mut talk = web.listens("")?;
-    let mut helper = hotfork_tests::process::Process::start("snapshot", web.snapshot(&talk, &[&web.url("/hang")]))?;
+    let mut helper = Process::start("snapshot", web.snapshot(&talk, &[&web.url("/hang")]))?;
     let instance = wait::until_some(LIMIT, "an instance hangs in its answer", || {
         instances(&web.scratch).into_iter().find(|pid| {
             *pid != helper.pid()

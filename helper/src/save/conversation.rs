@@ -4,7 +4,7 @@ use super::image::{Facts, Made, save};
 use super::packets::{Packet, PacketError, Packets};
 use super::preflight::{self, Limits};
 use super::template::Template;
-use super::{Options, settle_report, write_report};
+use super::{Options, Served, settle_report, write_report};
 use crate::descriptors::{Recorded, Recorder};
 use crate::exit::{ExitCode, Failure};
 use crate::identity::class_path;
@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 const GREETING: Duration = Duration::from_secs(30);
 const NEXT: Duration = Duration::from_secs(120);
 
-pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure> {
+pub fn hold(agent: &Packets, options: Options) -> Result<Served, Failure> {
     let mut image = options.image.clone();
-    let (mut is_again, mut tries_left) = (false, 0);
+    let (mut is_again, mut tries_left) = (options.again, 0);
     let result = (|| {
         let greeted = greet(agent)?;
         (is_again, tries_left) = (greeted.begin.better_than != 0, greeted.begin.tries_left);
@@ -58,7 +58,7 @@ pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure>
             };
             // The image is in place; at worst its JVM does not hear so.
             unheard(agent.send(&message, &[]));
-            return Ok(*saved);
+            return Ok(Served::Saved(*saved));
         }
         Err(Ended::NotBetter(failure)) => {
             if let Some(image) = image.filter(|_| tries_left == 0) {
@@ -66,7 +66,7 @@ pub fn hold(agent: &Packets, options: Options) -> Result<report::Saved, Failure>
             }
             let reason = Text::new(&failure.message);
             unheard(agent.send(&Refused { kind: KEPT, exit_code: failure.code as i32, reason }, &[]));
-            return Err(failure);
+            return Ok(Served::Kept { why: failure.message, again: tries_left > 0 });
         }
         Err(Ended::Refused(failure)) => (false, failure),
         // The agent gave up first, and knows why.

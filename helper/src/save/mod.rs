@@ -43,17 +43,30 @@ use std::path::{Path, PathBuf};
 pub struct Options<'a> {
     /// The image to write, in place of the agent's choice.
     pub image: Option<PathBuf>,
+    /// It is there, and is taken again because its trial was poor.
+    pub again: bool,
     /// Told how many bytes of how many are written.
     pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
+/// What has become of a capture that did not fail.
+pub enum Served {
+    Saved(Saved),
+    /// The new image is no better than the one that is there, which stays.
+    Kept {
+        why: String,
+        /// Another one is being taken.
+        again: bool,
+    },
+}
+
 /// Serves one capture from the agent's greeting to the image in its place.
-pub fn serve(agent: &Packets, options: Options) -> Result<Saved, Failure> {
+pub fn serve(agent: &Packets, options: Options) -> Result<Served, Failure> {
     conversation::hold(agent, options)
 }
 
 /// The image that was there stays, and its report.
-fn settle_report(image: &Path) {
+pub fn settle_report(image: &Path) {
     if let Err(error) = crate::report::settle(image) {
         log::warn!("cannot write the report of {}: {error}", image.display());
     }

@@ -17,7 +17,7 @@ pub fn run(args: ServeCaptureArgs) -> Result<i32, Failure> {
     be_killed_first();
     survive_size_limit();
     let agent = Packets::new(take_socket(args.socket)?, "the agent");
-    serve(&agent, Options { image: None, progress: &mut |_, _| () })?;
+    serve(&agent, Options { image: None, again: false, progress: &mut |_, _| () })?;
     Ok(0)
 }
 

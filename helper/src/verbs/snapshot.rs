@@ -3,8 +3,9 @@
 use crate::agent::OptionList;
 use crate::cli::SnapshotArgs;
 use crate::exit::{ExitCode, Failure};
-use crate::reach;
-use crate::save::{Options, serve};
+use crate::reach::{self, MeetingPlace};
+use crate::report::Saved;
+use crate::save::{Options, Served, serve, settle_report};
 use crate::say;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -18,18 +19,54 @@ pub fn run(args: SnapshotArgs) -> Result<i32, Failure> {
         }
         None => None,
     };
-    let agent = reach::agent(args.pid, |control| agent_options(&args, image.as_deref(), control))?;
-    let mut progress = Progress::new(args.capture.quiet);
-    let saved = serve(&agent, Options { image, progress: &mut |done, total| progress.show(done, total) });
-    progress.clear();
-    let saved = saved?;
+    let place = reach::call(args.pid, |control| agent_options(&args, image.as_deref(), control))?;
+    let saved = take(&args, &place, image)?;
     if args.json {
         let text = serde_json::to_string(&saved).map_err(|error| usage(format!("cannot print the report: {error}")))?;
         println!("{text}");
-    } else {
-        say::note(args.capture.quiet, &saved.line());
     }
     Ok(0)
+}
+
+/// Takes the image, again where the agent does so because its trial was poor, and says so. Once there is one, no failure takes it away.
+fn take(args: &SnapshotArgs, place: &MeetingPlace, image: Option<PathBuf>) -> Result<Saved, Failure> {
+    let quiet = args.capture.quiet;
+    let serve_one = |again| {
+        let mut progress = Progress::new(quiet);
+        let options = Options { image: image.clone(), again, progress: &mut |done, total| progress.show(done, total) };
+        let served = place.meet().and_then(|agent| serve(&agent, options));
+        progress.clear();
+        served
+    };
+    let say = |saved: &Saved| match saved.taken_again {
+        true => say::note(quiet, &format!("{}, so it is taken again", saved.line())),
+        false => say::note(quiet || args.json, &saved.line()),
+    };
+    let mut saved = match serve_one(false)? {
+        Served::Saved(saved) => saved,
+        Served::Kept { why, .. } => return Err(Failure::new(ExitCode::CaptureFailed, why)),
+    };
+    say(&saved);
+    while saved.taken_again {
+        match serve_one(true) {
+            Ok(Served::Saved(better)) => {
+                saved = better;
+                say(&saved);
+            }
+            Ok(Served::Kept { why, again }) => {
+                let what = format!("the image was taken again and is no better ({why}): the one that is there stays");
+                say::note(quiet, &what);
+                saved.taken_again = again;
+            }
+            Err(failure) => {
+                // Also where nobody came to say so.
+                settle_report(&saved.image);
+                say::line(&format!("{failure}; the image that is there stays"));
+                saved.taken_again = false;
+            }
+        }
+    }
+    Ok(saved)
 }
 
 fn usage(message: String) -> Failure {
