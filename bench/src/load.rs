@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// One request in so many is an order, placed and cancelled.
 const ORDER_EVERY: usize = 12;
-/// Clients come and go: a service that none has ever left meets the end of a connection as something new.
-const REQUESTS_A_CONNECTION: u32 = 40;
 const ORDER: &str = r#"{"customerId": 3, "lines": [{"productId": 5, "quantity": 2}]}"#;
 
 #[derive(Default)]
@@ -30,20 +28,29 @@ struct Shared {
     failure: Mutex<Option<Failure>>,
 }
 
+/// How long a client keeps its connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// Until the service ends it.
+    Last,
+    /// For so many requests: a service that no client has ever left meets the end of a connection as something new.
+    OfRequests(u32),
+}
+
 pub struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Vec<Answered>>>,
 }
 
 impl Load {
-    pub fn start(sample: &'static Sample, port: u16, clients: usize) -> Self {
+    pub fn start(sample: &'static Sample, port: u16, clients: usize, connections: Connections) -> Self {
         let shared = Arc::new(Shared { orders: RwLock::new(sample.writes), ..Shared::default() });
         let clients = (0..clients)
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 std::thread::spawn(move || {
                     let mut answers = Vec::new();
-                    if let Err(failure) = drive(sample, port, number, &shared, &mut answers) {
+                    if let Err(failure) = drive(sample, (port, connections), number, &shared, &mut answers) {
                         shared.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
                         shared.stop.store(true, Ordering::Relaxed);
                     }
@@ -98,6 +105,7 @@ impl Load {
 
 struct Client<'a> {
     port: u16,
+    connections: Connections,
     connection: Connection,
     /// Requests over it.
     sent: u32,
@@ -106,9 +114,15 @@ struct Client<'a> {
     reference: Reference,
 }
 
-fn drive(sample: &Sample, port: u16, number: usize, shared: &Shared, answers: &mut Vec<Answered>) -> Outcome<()> {
+fn drive(
+    sample: &Sample,
+    (port, connections): (u16, Connections),
+    number: usize,
+    shared: &Shared,
+    answers: &mut Vec<Answered>,
+) -> Outcome<()> {
     let connection = Connection::open(port)?;
-    let mut client = Client { port, connection, sent: 0, shared, answers, reference: Reference::new() };
+    let mut client = Client { port, connections, connection, sent: 0, shared, answers, reference: Reference::new() };
     let mut turn = number;
     let begun = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
@@ -149,7 +163,7 @@ impl Client<'_> {
         self.shared.slowest.fetch_max(at - begun, Ordering::Relaxed);
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         self.sent += 1;
-        if response.last || self.sent == REQUESTS_A_CONNECTION {
+        if response.last || self.connections == Connections::OfRequests(self.sent) {
             self.connection = Connection::open(self.port)?;
             self.sent = 0;
         }
@@ -204,7 +218,7 @@ mod tests {
             Some("GET") => "HTTP/1.1 200 \r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
             _ => "HTTP/1.1 400 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         });
-        let load = Load::start(&SPRING, port, 1);
+        let load = Load::start(&SPRING, port, 1, Connections::Last);
         wait_until(&load, |load| load.failed() || load.requests() >= 2 * ORDER_EVERY as u64);
         load.stop_orders();
         assert!(load.slowest() > 0);
@@ -216,7 +230,7 @@ mod tests {
     #[test]
     fn a_request_that_fails_ends_the_load_and_is_told() {
         let port = serve(|_| "HTTP/1.1 500 \r\nContent-Length: 4\r\nConnection: close\r\n\r\noops");
-        let load = Load::start(&HTTP, port, 1);
+        let load = Load::start(&HTTP, port, 1, Connections::Last);
         wait_until(&load, Load::failed);
         let failure = load.stop().unwrap_err().to_string();
         assert!(

@@ -4,7 +4,7 @@ use crate::failure::{Outcome, fail};
 use crate::first_response::FirstResponse;
 use crate::http::Connection;
 use crate::jdk::{Collector, Jdk};
-use crate::load::Load;
+use crate::load::{Connections, Load};
 use crate::proc;
 use crate::process::Process;
 use crate::progress::Progress;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Clients of the load.
 pub const CLIENTS: usize = 4;
+const CONNECTIONS: Connections = Connections::OfRequests(40);
 /// How long the compilers are watched to say how busy they are; also how often progress is shown.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Compilers that use less than this part of a CPU are done with what matters.
@@ -55,7 +56,7 @@ pub fn warm_up(
     time: Duration,
     progress: &mut Progress,
 ) -> Outcome<Load> {
-    let load = Load::start(sample, port, CLIENTS);
+    let load = Load::start(sample, port, CLIENTS, CONNECTIONS);
     let begun = Instant::now();
     let mut compiled = compiler_cpu(process)?;
     let mut busy = true;

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::failure::Outcome;
 use crate::jdk::{Collector, Jdk};
 use crate::latency::{self, Window};
-use crate::load::Load;
+use crate::load::{Connections, Load};
 use crate::process::Process;
 use crate::sample::{CHANGING, HTTP, SPRING, Sample};
 use crate::service::{self, CLIENTS, Setting};
@@ -99,7 +99,7 @@ fn run(bench: &mut Bench, setting: &Setting, when: &str) -> Outcome<Run> {
     let image = Expected::at(bench.work.join("detector.image"));
     let (mut process, port) = start(bench, setting, when, &image)?;
     let load_began = clock::now();
-    let (load, begun) = (Load::start(setting.sample, port, CLIENTS), Instant::now());
+    let (load, begun) = (Load::start(setting.sample, port, CLIENTS, Connections::Last), Instant::now());
     let least = if setting.sample.name == SPRING.name { LEAST_SPRING } else { LEAST };
     let mut saved = None;
     let mut until = NO_VERDICT;
