@@ -21,8 +21,6 @@ pub const AHEAD_TAKEN: u32 = 4;
 pub const AHEAD_COMPLETE: u32 = 5;
 /// The instance is prepared; threads may be made.
 pub const AHEAD_PREPARED: u32 = 6;
-/// The second thread has also brought in what was for later, and ends.
-pub const AHEAD_DONE: u32 = 7;
 
 crate::plain_struct! {
     /// The words that both threads write, they touch as atomics.
@@ -43,6 +41,8 @@ crate::plain_struct! {
         pub claimed: u64,
         /// `CaptureRecord::instance_others`, 0 where the second thread makes no threads.
         pub others: u64,
+        /// How many of the prefetches for later the second thread has brought in.
+        pub later_done: u64,
         /// `AHEAD_*`
         pub state: u32,
         /// Its thread id, 0 before it is made and when the kernel has ended it.

@@ -121,8 +121,8 @@ crate::plain_struct! {
         /// Where the id of the restorer's second thread stands as long as there is one (CLONE_CHILD_CLEARTID); 0 if
         /// there was none.
         pub second_thread: u64,
-        /// `Ahead::state`
-        pub ahead_state: u64,
+        /// Where `Ahead::later_done` stands.
+        pub later_done: u64,
         /// The operations there, among them those for later.
         pub operations: u64,
         pub operation_count: u64,

@@ -1,5 +1,5 @@
-//! Pages that an instance will write by its first answers, or read in files, but not before them. Where the restore had no second thread that has
-//! brought them in: when the application has run for a while, so that they delay neither its start nor an answer.
+//! Pages that an instance will write by its first answers, or read in files, but not before them. What of them the restore's second thread, if it had
+//! one, has not brought in: when the application has run for a while, so that they delay neither its start nor an answer.
 //!
 //! # Safety contract of this file
 //! `finish` is called once in an instance, by one thread. Bringing pages in changes no byte of them (madvise(2),
@@ -9,19 +9,14 @@
 
 use crate::instance::arguments;
 use crate::syscall::call;
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use hotfork_abi::ahead::AHEAD_DONE;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::restore::{InstanceArgs, MapOperation, OP_ADVISE_LATER};
 use linux_raw_sys::general as nr;
 
 /// Brings in what the restorer's tables say, if that is still to be done, and gives them back, with all else of the helper.
 pub fn finish() {
     let arguments = arguments();
-    // SAFETY: the word lies in the scaffold, which is still there; the restorer's threads touch it as an atomic, too.
-    let brought_in = unsafe { AtomicU32::from_ptr(arguments.ahead_state as *mut u32) }.load(SeqCst) == AHEAD_DONE;
-    if !brought_in {
-        bring_in(&arguments);
-    }
+    bring_in(&arguments);
     for [start, end] in arguments.left_behind.into_iter().take_while(|range| range[1] != 0) {
         // SAFETY: these ranges are exactly what the helper had mapped, which no thread of an instance uses.
         let _ = unsafe { call(nr::__NR_munmap, [start, end - start, 0, 0, 0, 0]) };
@@ -39,7 +34,9 @@ fn bring_in(arguments: &InstanceArgs) {
         let first = if count == 0 { core::ptr::dangling() } else { arguments.operations as *const MapOperation };
         core::slice::from_raw_parts(first, count)
     };
-    for one in operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER) {
+    // SAFETY: the word lies in the scaffold, which is still there; the restorer's second thread touches it as an atomic, too.
+    let done = unsafe { AtomicU64::from_ptr(arguments.later_done as *mut u64) }.load(SeqCst) as usize;
+    for one in operations.iter().filter(|operation| operation.operation == OP_ADVISE_LATER).skip(done) {
         // SAFETY: the helper has found the range to be the image's memory, and the advice to be one of those two. Failure is
         // none: what is not brought in comes when it is needed.
         let _ = unsafe { call(nr::__NR_madvise, [one.address, one.length, one.flags.into(), 0, 0, 0]) };

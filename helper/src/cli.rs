@@ -153,7 +153,8 @@ pub struct CaptureOptions {
     /// part of it) [default: 200ms]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_stop: Option<Duration>,
-    /// Take the moment as it is: do not bring the JVM to rest before (no collection, no wait for compilers, nothing given back)
+    /// Take the moment as it is: do not bring the JVM to rest before (no collection, no wait for compilers or for what
+    /// threads have in hand, nothing given back)
     #[arg(long)]
     pub no_quiesce: bool,
     /// Try the image before it gets its name: an instance answers this address (may be given several times) and is killed;

@@ -16,6 +16,8 @@ use hotfork_abi::restore::MapOperation;
 
 /// Prefetches that one thread begins with at a time.
 const CLAIM: usize = 8;
+/// How long the second thread brings in what is for later, in nanoseconds.
+const LATER_AT_MOST: u64 = 1_000_000;
 /// As many as a kernel may be built for (NR_CPUS).
 const PROCESSORS: usize = 8192;
 
@@ -69,6 +71,11 @@ impl Shared {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.0).others) }
     }
 
+    fn later_done(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).later_done) }
+    }
+
     fn begin(&self, as_what: u32) -> bool {
         self.state().compare_exchange(AHEAD_NEW, as_what, SeqCst, SeqCst).is_ok()
     }
@@ -107,16 +114,17 @@ impl Shared {
             others();
         }
         self.bring_in_later();
-        self.state().store(AHEAD_DONE, SeqCst);
     }
 
     /// The application begins to answer meanwhile, on other processors: range by range, as whoever changes mappings waits for the one under way,
-    /// and behind all that wait for this processor.
+    /// and behind all that wait for this processor. What an answer needs beyond the first of it, another one may not need at all, and is left to the instance.
     fn bring_in_later(&self) {
-        for one in self.operations().later() {
+        let end = sys::monotonic_now() + LATER_AT_MOST;
+        for one in self.operations().later().take_while(|_| sys::monotonic_now() < end) {
             let _ = sys::call(SYS_SCHED_YIELD, [0; 6]);
             // Failure is none: what is not brought in comes when it is needed.
             let _ = sys::call(SYS_MADVISE, [one.address, one.length, one.flags.into(), 0, 0, 0]);
+            self.later_done().fetch_add(1, SeqCst);
         }
     }
 

@@ -41,7 +41,7 @@ pub fn end(jvm: &Jvm, threads: &mut Vec<jni::jthread>, max_stop: Duration) {
     let begin = monotonic();
     let count = busy.len();
     threads.retain(|thread| !busy.iter().any(|busy| busy.thread == *thread));
-    resume(jvm, &busy);
+    busy = resume(jvm, busy, threads);
     let last = begin + AT_MOST.min(max_stop / PART_OF_A_STOP).as_nanos() as u64;
     let mut end = last.min(begin + PATIENCE.as_nanos() as u64);
     while !busy.is_empty() && monotonic() < end {
@@ -59,8 +59,7 @@ pub fn end(jvm: &Jvm, threads: &mut Vec<jni::jthread>, max_stop: Duration) {
         }
         threads.extend(rest.into_iter().map(|(_, one)| one.thread));
         let woken: Vec<Busy> = woken.into_iter().map(|(_, one)| one).collect();
-        resume(jvm, &woken);
-        busy.extend(woken);
+        busy.extend(resume(jvm, woken, threads));
     }
     let left = busy.len();
     threads.extend(suspend(jvm, busy.iter().map(|busy| busy.thread).collect()));
@@ -84,14 +83,20 @@ fn has_something_in_hand(jvm: &Jvm, thread: jni::jthread, tid: i32) -> bool {
     state.is_ok_and(|state| state & RUNNABLE != 0 && (state & IN_NATIVE == 0 || !waits(tid)))
 }
 
-fn resume(jvm: &Jvm, busy: &[Busy]) {
-    let threads: Vec<_> = busy.iter().map(|busy| busy.thread).collect();
-    if threads.is_empty() {
-        return;
+/// Those that go on now. Where the JVM refuses, they are among the suspended `threads` again.
+fn resume(jvm: &Jvm, busy: Vec<Busy>, threads: &mut Vec<jni::jthread>) -> Vec<Busy> {
+    let these: Vec<_> = busy.iter().map(|busy| busy.thread).collect();
+    if these.is_empty() {
+        return busy;
     }
     // SAFETY: live local references to threads that this capture has suspended; the capability is held.
-    if let Err(error) = unsafe { jvm.ti.resume_thread_list(&threads) } {
-        log::error!("ResumeThreadList said {error:?}");
+    match unsafe { jvm.ti.resume_thread_list(&these) } {
+        Ok(_) => busy,
+        Err(error) => {
+            log::error!("ResumeThreadList said {error:?}");
+            threads.extend(these);
+            Vec::new()
+        }
     }
 }
 

@@ -84,11 +84,12 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let facts = hotspot::facts(jvm)?;
     let renewal = Renewal::plan(jvm, facts.perf).map_err(|error| CaptureError::Jvm(error.to_string()))?;
     let mut preparation = Preparation::make(jvm, &facts)?;
+    // Before the trim, as it reads a large file.
+    let lull = options.quiesce.then(Lull::prepare);
     if options.quiesce {
         malloc::trim();
     }
     malloc::fill_cache();
-    let lull = options.quiesce.then(Lull::prepare);
     rehearse_fork(options.max_stop);
     // Last of all: threads stood still in that fork, and now do what they could not do meanwhile.
     if let Some(lull) = lull {

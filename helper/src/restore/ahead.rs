@@ -138,9 +138,9 @@ fn uses_all(online: &str, own: impl Iterator<Item = usize>) -> bool {
     ranges.is_some_and(|ranges| ranges.into_iter().flatten().all(|cpu| own.contains(&cpu)))
 }
 
-/// Where it stands how far both have come.
-pub const fn state_at(scaffold: &Scaffold) -> u64 {
-    scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, state) as u64
+/// Where it stands how much of what is for later it has brought in.
+pub const fn later_done_at(scaffold: &Scaffold) -> u64 {
+    scaffold.at(scaffold.layout().ahead) + offset_of!(Ahead, later_done) as u64
 }
 
 /// Where the second thread's id stands.

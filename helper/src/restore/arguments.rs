@@ -57,7 +57,7 @@ impl Arguments<'_> {
             *place = [range.start, range.end];
         }
         instance.second_thread = if self.second_thread { ahead::tid_at(self.scaffold) } else { 0 };
-        instance.ahead_state = ahead::state_at(self.scaffold);
+        instance.later_done = ahead::later_done_at(self.scaffold);
         instance.operations = at(layout.operations);
         instance.operation_count = self.operation_count as u64;
         instance.environment = at(layout.environment);
