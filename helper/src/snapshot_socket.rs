@@ -11,7 +11,7 @@ use crate::proc::status::Status;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, listen, socket};
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, chown};
@@ -24,8 +24,7 @@ const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 pub struct SnapshotSocket {
     listener: OwnedFd,
-    directory: PathBuf,
-    name: String,
+    directory: OwnDirectory,
     process: Process,
 }
 
@@ -37,16 +36,15 @@ fn failed(process: Process, what: &str, error: impl std::fmt::Display) -> Failur
 impl SnapshotSocket {
     pub fn create(process: Process, status: &Status) -> Result<Self, Failure> {
         let name = format!(".hotfork-{}-{}", status.namespace_pid, std::process::id());
-        let directory = process.path(format!("root/tmp/{name}"));
-        DirBuilder::new().mode(0o700).create(&directory).map_err(|error| failed(process, "make a directory", error))?;
-        let listener = bound(&directory, status).inspect_err(|_| remove(&directory));
-        let listener = listener.map_err(|error| failed(process, "make a socket", error))?;
-        Ok(Self { listener, directory, name, process })
+        let directory =
+            OwnDirectory::make(process, name).map_err(|error| failed(process, "make a directory", error))?;
+        let listener = bound(&directory.path(), status).map_err(|error| failed(process, "make a socket", error))?;
+        Ok(Self { listener, directory, process })
     }
 
     /// The socket's path as the JVM sees it.
     pub fn path_in_jvm(&self) -> PathBuf {
-        Path::new("/tmp").join(&self.name).join(NAME)
+        Path::new("/tmp").join(&self.directory.name).join(NAME)
     }
 
     /// The first connection of the JVM itself; others are closed.
@@ -82,15 +80,36 @@ impl SnapshotSocket {
     }
 }
 
-impl Drop for SnapshotSocket {
-    fn drop(&mut self) {
-        remove(&self.directory);
+/// Removed at its end, also when the JVM has ended: /proc/PID/root is no way any more then.
+struct OwnDirectory {
+    /// The JVM's /tmp.
+    parent: File,
+    name: String,
+}
+
+impl OwnDirectory {
+    fn make(process: Process, name: String) -> io::Result<Self> {
+        let directory = Self { parent: File::open(process.path("root/tmp"))?, name };
+        match DirBuilder::new().mode(0o700).create(directory.path()) {
+            Ok(()) => Ok(directory),
+            Err(error) => {
+                // Somebody else's, whatever it is.
+                std::mem::forget(directory);
+                Err(error)
+            }
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{}", self.parent.as_raw_fd(), self.name))
     }
 }
 
-fn remove(directory: &Path) {
-    if let Err(error) = fs::remove_dir_all(directory) {
-        log::warn!("cannot remove {}: {error}", directory.display());
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(self.path()) {
+            log::warn!("cannot remove /tmp/{} of a JVM: {error}", self.name);
+        }
     }
 }
 
@@ -140,13 +159,17 @@ mod tests {
     #[test]
     fn a_jvm_that_ends_is_not_waited_for() {
         let (_, status) = own();
-        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process(child.id() as i32);
         let status = Status { namespace_pid: process.0, ..status };
         let socket_of = SnapshotSocket::create(process, &status).unwrap();
+        let path = socket_of.path_in_jvm();
+        child.kill().unwrap();
         let failure = socket_of.accept(Duration::from_secs(60)).unwrap_err();
         let expected = format!("JVM {} ended before the agent connected; its last lines may say why", process.0);
         assert_eq!(failure.message, expected);
+        drop(socket_of);
+        assert!(!path.parent().unwrap().exists());
         child.wait().unwrap();
     }
 

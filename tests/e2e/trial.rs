@@ -293,6 +293,9 @@ fn a_jvm_that_ends_leaves_its_poor_snapshot(cell: &Cell) -> Outcome {
     snapshot.ends_with(0)?;
     let said = snapshot.err.text();
     let last = said.lines().last().unwrap_or_default();
+    let sockets = scratch::names(Path::new("/tmp"))?;
+    let own = format!(".hotfork-{pid}-");
+    ensure!(!sockets.iter().any(|name| name.starts_with(&own)), "{own} is left in /tmp");
     let expected = format!("hotfork: JVM {pid} ended before the agent connected");
     ensure!(last.starts_with(&expected) && last.ends_with("; the image that is there stays"), "{said}");
     let report = web.report()?;
@@ -425,6 +428,7 @@ fn it_ends_with_a_killed_helper(cell: &Cell) -> Outcome {
     helper.ends_with(137)?;
     wait::until(LIMIT, "the instance has ended", || proc::command_line(instance).is_err())?;
     remains::remove_those_of_a_killed(instance);
+    remains::remove_those_of_a_killed(helper.pid());
     ensure!(!web.image().exists(), "there is an image that nobody finished");
     talk.say("hello")?;
     talk.exits(0)

@@ -49,11 +49,24 @@ fn lock<T>(set: &Mutex<BTreeSet<T>>) -> MutexGuard<'_, BTreeSet<T>> {
     set.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A JVM that was killed could not remove its files.
+/// A JVM, or a `hotfork snapshot`, that was killed could not remove its files.
 pub fn remove_those_of_a_killed(pid: u32) {
     for file in files_of(pid) {
         let _ = fs::remove_file(file);
     }
+    for directory in meeting_places(pid) {
+        let _ = fs::remove_dir_all(directory);
+    }
+}
+
+/// Directories in which a `hotfork snapshot` waited for agents.
+fn meeting_places(pid: u32) -> Vec<PathBuf> {
+    let own = format!("-{pid}");
+    let is_own = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(".hotfork-") && name.ends_with(&own)
+    };
+    entries(Path::new("/tmp")).filter(is_own).collect()
 }
 
 /// hsperfdata and attach socket of a JVM, those that are there.
@@ -86,6 +99,7 @@ pub fn found() -> Vec<String> {
         // The number may belong to a stranger's JVM by now.
         if !Path::new(&format!("/proc/{pid}")).exists() {
             let mut files = files_of(pid);
+            files.extend(meeting_places(pid));
             files.retain(|file| identity(file).is_some_and(|identity| !lock(&OLDER).contains(&identity)));
             remains.extend(files.iter().map(|file| format!("{} of a process that has ended", file.display())));
         }

@@ -66,21 +66,17 @@ pub fn end(jvm: &Jvm, threads: &mut Vec<jni::jthread>, max_stop: Duration) {
     log::debug!("{count} threads had something in hand, {left} have after {} ns", monotonic() - begin);
 }
 
+/// A suspended thread that was on its way, in Java or in native code, and did not wait.
 fn busy(jvm: &Jvm, thread: jni::jthread) -> Option<Busy> {
-    let java_thread = java_thread_of(jvm, thread)?;
-    // SAFETY: the thread is suspended, and so has not ended.
-    let tid = unsafe { tid_of(java_thread) }?;
-    has_something_in_hand(jvm, thread, tid).then_some(Busy { thread, tid })
-}
-
-/// Of a suspended thread: whether it was on its way, in Java or in native code, and did not wait.
-fn has_something_in_hand(jvm: &Jvm, thread: jni::jthread, tid: i32) -> bool {
     // Of JVMTI_THREAD_STATE.
     const RUNNABLE: i32 = 0x4;
     const IN_NATIVE: i32 = 0x40_0000;
     // SAFETY: a live local reference.
-    let state = unsafe { jvm.ti.get_thread_state(thread) };
-    state.is_ok_and(|state| state & RUNNABLE != 0 && (state & IN_NATIVE == 0 || !waits(tid)))
+    let state = unsafe { jvm.ti.get_thread_state(thread) }.ok().filter(|state| state & RUNNABLE != 0)?;
+    let java_thread = java_thread_of(jvm, thread)?;
+    // SAFETY: the thread is suspended, and so has not ended.
+    let tid = unsafe { tid_of(java_thread) }?;
+    (state & IN_NATIVE == 0 || !waits(tid)).then_some(Busy { thread, tid })
 }
 
 /// Those that go on now. Where the JVM refuses, they are among the suspended `threads` again.

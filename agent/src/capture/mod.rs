@@ -84,7 +84,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     let facts = hotspot::facts(jvm)?;
     let renewal = Renewal::plan(jvm, facts.perf).map_err(|error| CaptureError::Jvm(error.to_string()))?;
     let mut preparation = Preparation::make(jvm, &facts)?;
-    // Before the trim, as it reads a large file.
+    // Before the trim, as it reads a large file; and kept to the end, as what is freed is sorted sometime.
     let lull = options.quiesce.then(Lull::prepare);
     if options.quiesce {
         malloc::trim();
@@ -92,7 +92,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     malloc::fill_cache();
     rehearse_fork(options.max_stop);
     // Last of all: threads stood still in that fork, and now do what they could not do meanwhile.
-    if let Some(lull) = lull {
+    if let Some(lull) = &lull {
         lull.wait();
     }
     let max_stop = options.max_stop.as_nanos() as u64;
@@ -122,7 +122,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
             suspension.end(jvm);
             // To free these buffers is to make two hundred pages of malloc's this instance's own (malloc_consolidate).
             std::mem::forget((found, references));
-            std::mem::forget((preparation, suspension, renewal));
+            std::mem::forget((preparation, suspension, renewal, lull));
             Ok(Outcome::Instance)
         }
         Ok((World::Original { template }, _)) => {

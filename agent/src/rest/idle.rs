@@ -30,31 +30,32 @@ const LULL_WITHIN: Duration = Duration::from_millis(100);
 /// Compilers are waited for longer: what they are at costs an instance more.
 const PAUSE_WITHIN: Duration = Duration::from_millis(500);
 const LOOKS_EVERY: Duration = Duration::from_micros(500);
-/// Threads come and go, and get their names.
-const KNOWN_FOR: u32 = 16;
 
 /// A moment in which the application's threads all wait for something, and compilers have nothing to do: what is in hand at a capture
 /// every instance ends.
 pub struct Lull {
     queues: Option<Compilers>,
+    threads: Threads,
 }
 
 impl Lull {
-    /// To read libjvm's symbols takes a tenth of a second.
+    /// Reads libjvm's symbols, a tenth of a second, and which threads there are.
     pub fn prepare() -> Self {
-        Self { queues: Compilers::find_in_this_process() }
+        let (queues, mut threads) = (Compilers::find_in_this_process(), Threads::default());
+        if let Err(error) = threads.look() {
+            log::warn!("/proc/self/task: {error}; no lull is awaited");
+        }
+        Self { queues, threads }
     }
 
-    /// Waits for it; where the application is busy, for a pause of the compilers alone, and not for ever.
+    /// Waits for it; where the application is busy, for a pause of the compilers alone, and not for ever. Asks malloc for nothing, as it
+    /// comes after the trim.
     pub fn wait(&self) {
         let begin = Instant::now();
-        let mut threads = Threads::default();
-        for look in 0.. {
-            if look % KNOWN_FOR == 0 && threads.look().is_err() {
-                return;
-            }
-            let compiles = self.queues.as_ref().and_then(Compilers::waiting).unwrap_or(0) > 0 || threads.run(Kind::Jit);
-            let works = begin.elapsed() < LULL_WITHIN && threads.run(Kind::Application);
+        loop {
+            let waiting = self.queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
+            let compiles = waiting > 0 || self.threads.run(Kind::Jit);
+            let works = begin.elapsed() < LULL_WITHIN && self.threads.run(Kind::Application);
             if !(compiles || works) || begin.elapsed() >= PAUSE_WITHIN {
                 log::debug!("waited {:?} for a lull, compilers at work: {compiles}", begin.elapsed());
                 return;

@@ -5,7 +5,11 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -113,11 +117,21 @@ fn kind_of(name: &str) -> Kind {
     }
 }
 
-/// Whether a thread of this process sleeps in the kernel, or is no more.
+/// Whether a thread of this process sleeps in the kernel, or is no more. Asks malloc for nothing: a capture is near, and what lies
+/// unsorted then instances sort.
 pub fn waits(tid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
+    // Longer than the path, and than what comes before the state.
+    let (mut path, mut stat) = ([0; 64], [0; 256]);
+    let mut rest = &mut path[..];
+    if write!(rest, "/proc/self/task/{tid}/stat").is_err() {
+        return true;
+    }
+    let length = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+    let path = Path::new(OsStr::from_bytes(&path[..length]));
+    let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut stat)) else { return true };
     // Behind the name, which may hold anything (proc(5)).
-    !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['R', 'D']))
+    let state = stat[..length].iter().rposition(|&byte| byte == b')').and_then(|at| stat.get(at + 2));
+    !matches!(state, Some(b'R' | b'D'))
 }
 
 /// clock_getcpuclockid(3) for a thread of this process: the kernel's CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED.
@@ -142,6 +156,26 @@ mod tests {
         assert_eq!(kind_of("C2 CompilerThre\n"), Kind::Jit);
         assert_eq!(kind_of("G1 Conc#0\n"), Kind::Jvm);
         assert_eq!(kind_of("http-nio-8080-e\n"), Kind::Application);
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_told_from_one_at_work() {
+        let own = nix::unistd::gettid().as_raw();
+        assert!(!waits(own), "it runs");
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().name("a) R (b) D".into()).spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw()).unwrap();
+            let _ = ended.recv();
+        });
+        let tid = told.recv().unwrap();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while !waits(tid) {
+            assert!(std::time::Instant::now() < until, "{tid} does not wait");
+        }
+        drop(end);
+        thread.unwrap().join().unwrap();
+        assert!(waits(1 << 23), "no such thread");
     }
 
     #[test]
