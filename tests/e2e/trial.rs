@@ -257,7 +257,7 @@ fn of_a_load(cell: &Cell) -> Outcome {
 
 /// `hotfork snapshot` of a service whose instances compile, which stays after its first image.
 fn compiling_snapshot(web: &Web) -> Outcome<(Talk, Process)> {
-    let mut talk = web.listens_with(&["-XX:TieredStopAtLevel=1"], "")?;
+    let talk = web.listens_with(&["-XX:TieredStopAtLevel=1"], "")?;
     for _ in 0..3 {
         web.asked()?;
     }

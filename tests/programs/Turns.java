@@ -1,4 +1,5 @@
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 
 /** Threads that work for a moment and rest for a moment, as those do that answer requests. */
@@ -10,25 +11,33 @@ final class Turns {
     private static final long NAP_NANOS = 30_000_000_000L;
 
     private static final AtomicInteger cut = new AtomicInteger();
+    /** Turns that each thread has ended. */
+    private static final AtomicLongArray ended = new AtomicLongArray(THREADS);
 
     private Turns() {
     }
 
     static void begin() {
         for (int i = 0; i < THREADS; i++) {
-            Thread thread = new Thread(Turns::takeTurns, "turns-" + i);
+            int number = i;
+            Thread thread = new Thread(() -> takeTurns(number), "turns-" + i);
             thread.setDaemon(true);
             thread.start();
         }
     }
 
     /** How many threads have found in the middle of their work that they are in an instance, which wakes them meanwhile. */
-    static int cut() throws InterruptedException {
-        Thread.sleep(200);
+    static int cut() {
+        for (int i = 0; i < THREADS; i++) {
+            // The turn that it was in.
+            for (long before = ended.get(i); ended.get(i) == before; ) {
+                LockSupport.parkNanos(REST_NANOS);
+            }
+        }
         return cut.get();
     }
 
-    private static void takeTurns() {
+    private static void takeTurns(int number) {
         while (true) {
             long begin = System.nanoTime();
             long now = begin;
@@ -38,6 +47,7 @@ final class Turns {
             if (now - begin > NAP_NANOS) {
                 cut.incrementAndGet();
             }
+            ended.incrementAndGet(number);
             LockSupport.parkNanos(REST_NANOS);
         }
     }

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const AT_MOST: Duration = Duration::from_millis(5);
 /// Of the time that a stop may take.
 const PART_OF_A_STOP: u32 = 10;
+/// Nobody is told when a thread goes to sleep.
 const LOOKS_EVERY: Duration = Duration::from_micros(100);
 
 /// A suspended thread that has something in hand.
