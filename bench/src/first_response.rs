@@ -102,7 +102,7 @@ const PATIENCE: Duration = Duration::from_micros(50);
 /// Tries again and again, until something listens.
 fn ask_as_soon_as_possible(port: u16, path: &str, stop: &AtomicBool) -> Outcome<Answer> {
     let mut connection = loop {
-        match Connection::try_open(port) {
+        match Connection::try_open_apart(port) {
             Ok(connection) => break connection,
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             Err(error) => return Err(error).during(format!("connect to port {port}")),
