@@ -124,6 +124,35 @@ crate::plain_struct! {
     }
 }
 
+/// Without -XX:-SegmentedCodeCache there are two or three.
+pub const CODE_HEAPS: usize = 4;
+
+crate::plain_struct! {
+    /// Where HotSpot keeps its code heaps and its Java threads: addresses in the captured JVM; no heaps where that is unknown, or where
+    /// code is freed at any time.
+    pub struct CodeLayout {
+        /// Addresses of `CodeHeap`s.
+        pub heaps: [u64; CODE_HEAPS],
+        pub heap_count: u64,
+        /// Offsets in a code heap: words with the begin and the end of what is committed, one with the begin of the segment map, and
+        /// the logarithm of a segment's length (4 bytes).
+        pub low: u64,
+        pub high: u64,
+        pub segment_map: u64,
+        pub log2_segment: u64,
+        /// Offsets in a block's header: its length in segments (`length_size` bytes), and a byte that is not 0 where it is used.
+        pub length: u64,
+        pub length_size: u64,
+        pub used: u64,
+        /// Address of the word that points to the list of Java threads. Offsets in that list: their count (4 bytes), and a word that
+        /// points to their addresses. Offset in a thread: its state (4 bytes).
+        pub threads: u64,
+        pub thread_count: u64,
+        pub thread_array: u64,
+        pub thread_state: u64,
+    }
+}
+
 pub const CLOCK_SLOTS: usize = 8;
 
 /// What a `ClockSlot` leads to.
@@ -195,6 +224,7 @@ crate::plain_struct! {
         pub jvm_clock: JvmClock,
         pub perf: PerfMemory,
         pub heap: HeapLayout,
+        pub code: CodeLayout,
         pub range_count: u64,
         pub ranges: [KnownRange; RANGES],
         /// `java.vm.name`, `java.vm.version`, `java.vm.vendor`, `java.home`

@@ -7,6 +7,7 @@ mod bad_surroundings;
 mod cat;
 mod concurrent_cycles;
 mod dead_stacks;
+mod free_code;
 mod free_heap;
 mod limits;
 mod load;
@@ -67,6 +68,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         load::trials(world),
         concurrent_cycles::trials(world),
         dead_stacks::trials(world),
+        free_code::trials(world),
         free_heap::trials(world),
         rest::trials(world),
         warm::trials(world),

@@ -50,6 +50,7 @@ impl Preparation {
         record.bytes_changed = facts.bytes_changed;
         record.perf = facts.perf;
         record.heap = facts.heap;
+        record.code = facts.code;
         record.jvm_clock = facts.clock;
         record.range_count = facts.ranges.len().min(RANGES) as u64;
         for (place, range) in record.ranges.iter_mut().zip(&facts.ranges) {

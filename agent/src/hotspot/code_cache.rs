@@ -46,15 +46,7 @@ pub struct CodeCache {
 impl CodeCache {
     /// `None` where this JVM does not describe its code cache as 17, 21 and 25 do.
     pub fn find(structs: &VmStructs, maps: &[Mapping], last_level: u8) -> Option<Self> {
-        let array = structs.value("CodeCache", "_heaps")?;
-        let length_at = structs.offset("GrowableArrayBase", "_len")?;
-        let data_at = structs.offset("GrowableArray<int>", "_data")?;
-        // SAFETY: the array of code heaps is made at VM start and never changes; a heap is a pointer each.
-        let heaps = unsafe {
-            let count = *((array + length_at) as *const i32);
-            let data = read(array + data_at);
-            (0..count.clamp(0, 8) as u64).map(|index| read(data + 8 * index)).collect()
-        };
+        let heaps = structs.code_heaps()?;
         let memory = structs.offset("CodeHeap", "_memory")?;
         let segments = structs.offset("CodeHeap", "_segmap")?;
         let (low, high) = (structs.offset("VirtualSpace", "_low")?, structs.offset("VirtualSpace", "_high")?);

@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod code_cache;
+mod code_layout;
 pub mod compilers;
 pub mod counters;
 pub mod flags;
@@ -23,13 +24,16 @@ pub use threads::{java_thread_of, tid_of};
 use crate::capture::CaptureError;
 use crate::jvm::Jvm;
 use hotfork_abi::Plain;
-use hotfork_abi::record::{HeapLayout, JvmClock, KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
+use hotfork_abi::record::{
+    CodeLayout, HeapLayout, JvmClock, KnownRange, PerfMemory, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE,
+};
 use vmstructs::VmStructs;
 
 pub struct Facts {
     pub collector: &'static str,
     pub perf: PerfMemory,
     pub heap: HeapLayout,
+    pub code: CodeLayout,
     pub clock: JvmClock,
     /// Address of `BYTES_CHANGED`; 0 where there is none, or no symbol table that names it.
     pub bytes_changed: u64,
@@ -67,6 +71,7 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
         collector,
         perf: perf::performance_memory(&structs, &maps),
         heap: heap::layout(&structs, collector),
+        code: code_layout::layout(&structs, collector),
         clock: jvm_clock(&maps, last_deflation),
         bytes_changed: bytes_changed.unwrap_or(0),
         ranges: ranges(&structs, &maps),

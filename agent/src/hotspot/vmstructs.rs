@@ -105,6 +105,19 @@ impl VmStructs {
         Some((start, start + words * 8))
     }
 
+    /// Addresses of the code heaps, which are made at VM start.
+    pub fn code_heaps(&self) -> Option<Vec<u64>> {
+        let array = self.value("CodeCache", "_heaps")?;
+        let length = self.offset("GrowableArrayBase", "_len")?;
+        let data = self.offset("GrowableArray<int>", "_data")?;
+        // SAFETY: the array of code heaps never changes; a heap is a pointer each.
+        unsafe {
+            let count = *((array + length) as *const i32);
+            let data = read(array + data);
+            Some((0..count.clamp(0, 8) as u64).map(|index| read(data + 8 * index)).collect())
+        }
+    }
+
     pub fn code_cache(&self) -> Option<(u64, u64)> {
         Some((self.value("CodeCache", "_low_bound")?, self.value("CodeCache", "_high_bound")?))
     }

@@ -1,7 +1,7 @@
 //! What a template says about itself, read out of its memory.
 
 use super::template::{Template, TemplateError};
-use super::{arenas, dead_heap, dead_stacks};
+use super::{arenas, dead_code, dead_heap, dead_stacks};
 use crate::proc::smaps::DetailedMapping;
 use hotfork_abi::Plain;
 use hotfork_abi::record::{CaptureRecord, KnownRange, MAGIC, RANGE_JAVA_HEAP, RANGES, ThreadSlot};
@@ -68,6 +68,13 @@ impl Captured {
         let Some(heap) = self.heap() else { return Ok(Vec::new()) };
         let gather = |addresses: &[u64], length| template.gather(addresses, length);
         or_nothing("the bounds of the heap", dead_heap::find(&self.record.heap, &heap, gather))
+    }
+
+    /// Pages of free blocks of compiled code.
+    pub fn dead_code(&self, template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
+        let gather = |addresses: &[u64], length| template.gather(addresses, length);
+        let (code, collecting) = (&self.record.code, self.record.heap.collecting);
+        or_nothing("the code cache", dead_code::find(code, collecting, gather))
     }
 
     /// Pages below the stack pointers.

@@ -200,6 +200,7 @@ fn plan(
         },
     );
     let mut dead = captured.dead_heap(template)?;
+    dead.extend(captured.dead_code(template)?);
     dead.extend(captured.dead_stacks(template, mappings)?);
     dead.extend(captured.dead_malloc(&arenas, template)?);
     dead.sort_unstable_by_key(|range| range.start);

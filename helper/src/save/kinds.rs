@@ -6,6 +6,7 @@ use hotfork_abi::PAGE;
 use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 
 const NAMES: [&str; 6] = ["java heap", "metaspace", "code", "native", "stacks", "files"];
+const CODE: usize = 2;
 const NATIVE: usize = 3;
 const STACKS: usize = 4;
 const FILES: usize = 5;
@@ -38,7 +39,16 @@ impl Kinds {
 
     /// Nothing but memory of native code.
     pub fn is_native(&self, area: &Area) -> bool {
-        [area.start, area.end - PAGE].iter().all(|&page| self.of(area, page) == NATIVE)
+        self.are(area, NATIVE)
+    }
+
+    /// Nothing but the code cache.
+    pub fn is_code(&self, area: &Area) -> bool {
+        self.are(area, CODE)
+    }
+
+    fn are(&self, area: &Area, kind: Kind) -> bool {
+        [area.start, area.end - PAGE].iter().all(|&page| self.of(area, page) == kind)
     }
 
     fn known_kind(&self, page: u64) -> Option<Kind> {
@@ -50,7 +60,7 @@ impl Kinds {
         match range.kind {
             RANGE_JAVA_HEAP => Some(0),
             RANGE_METASPACE => Some(1),
-            RANGE_CODE => Some(2),
+            RANGE_CODE => Some(CODE),
             _ => None,
         }
     }

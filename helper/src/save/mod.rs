@@ -6,6 +6,7 @@
 //!  arenas        where glibc's malloc has its heaps, and what of them nobody has asked for
 //!  areas         what becomes of each mapping
 //!  dead_heap     free Java heap, which nobody misses
+//!  dead_code     free blocks of the code cache, nor these
 //!  dead_stacks   what lies below stack pointers, which nobody misses either
 //!  pages         which pages go into the image
 //!  first_pages   which of them every instance writes at once
@@ -18,6 +19,7 @@ pub mod areas;
 mod arenas;
 mod captured;
 mod conversation;
+mod dead_code;
 mod dead_heap;
 mod dead_stacks;
 mod entry;

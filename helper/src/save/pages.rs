@@ -11,9 +11,9 @@ use std::ops::Range;
 /// Runs of pages are joined over gaps up to this long: a mapping costs a restore more than some zero pages do, and gaps are holes
 /// of the file.
 pub const GAP: u64 = 64 * PAGE;
-/// ... and so long in memory of native code, of which malloc leaves many small pieces. (An instance writes to the free Java heap before
+/// ... and so long in memory of native code, of which malloc leaves many small pieces, and in the code cache, which has free blocks. (An instance writes to the free Java heap before
 /// all else, and a page that is a hole costs it more than one that is nowhere.)
-const NATIVE_GAP: u64 = 1024 * PAGE;
+const LONG_GAP: u64 = 1024 * PAGE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PagesError {
@@ -62,7 +62,8 @@ impl Selection<'_> {
                 let pages = self.of_anonymous(&area)?;
                 // What is copied is copied with its gaps.
                 let native = area.mapped_from_image && self.kinds.is_native(&area);
-                let gap = if native { NATIVE_GAP } else { GAP };
+                let code = area.mapped_from_image && self.kinds.is_code(&area);
+                let gap = if native || code { LONG_GAP } else { GAP };
                 gaps = gaps_between(&pages, gap);
                 let mut runs = join(&pages, gap);
                 if native {
@@ -161,11 +162,11 @@ fn to_the_edges(area: &Area, runs: &mut [Range<u64>], gaps: &mut Vec<Range<u64>>
     if area.stack {
         return;
     }
-    if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= NATIVE_GAP) {
+    if let Some(first) = runs.first_mut().filter(|run| run.start > area.start && run.start - area.start <= LONG_GAP) {
         gaps.insert(0, area.start..first.start);
         first.start = area.start;
     }
-    if let Some(last) = runs.last_mut().filter(|run| run.end < area.end && area.end - run.end <= NATIVE_GAP) {
+    if let Some(last) = runs.last_mut().filter(|run| run.end < area.end && area.end - run.end <= LONG_GAP) {
         gaps.push(last.end..area.end);
         last.end = area.end;
     }
@@ -209,14 +210,14 @@ mod tests {
             performance: false,
             restored: Vec::new(),
         };
-        let far = 0x10_0000 + 8 * NATIVE_GAP;
+        let far = 0x10_0000 + 8 * LONG_GAP;
         let mut gaps = vec![0x10_3000..0x10_4000];
         let mut runs = vec![0x10_1000..0x10_5000, far..far + PAGE];
         to_the_edges(&area(far + 3 * PAGE), &mut runs, &mut gaps);
         assert_eq!(runs, [0x10_0000..0x10_5000, far..far + 3 * PAGE]);
         assert_eq!(gaps, [0x10_0000..0x10_1000, 0x10_3000..0x10_4000, far + PAGE..far + 3 * PAGE]);
         let (mut runs, mut gaps) = (vec![far..far + PAGE], Vec::new());
-        to_the_edges(&area(far + 2 * NATIVE_GAP), &mut runs, &mut gaps);
+        to_the_edges(&area(far + 2 * LONG_GAP), &mut runs, &mut gaps);
         assert_eq!((runs, gaps), (vec![far..far + PAGE], Vec::new()));
     }
 }
