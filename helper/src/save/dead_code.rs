@@ -37,7 +37,11 @@ pub fn find<E>(
     }
     let mut dead = Vec::new();
     for &heap in layout.heaps.iter().take(layout.heap_count as usize) {
-        match free_blocks(layout, heap, &gather)? {
+        let blocks = match CodeHeap::read(layout, heap, &gather)? {
+            Some(heap) => heap.free_blocks(layout, &gather)?,
+            None => None,
+        };
+        match blocks {
             Some(blocks) => dead.extend(blocks.into_iter().filter_map(pages)),
             None => log::warn!("blocks of code do not follow each other: free code is not left out"),
         }
@@ -61,39 +65,66 @@ fn somebody_is_in_the_vm<E>(
     Ok(halves(&gather(&states, 4)?).iter().any(|state| IN_VM.contains(state)))
 }
 
-/// `None` where the heap is not as expected.
-fn free_blocks<E>(
-    layout: &CodeLayout,
-    heap: u64,
-    gather: &impl Fn(&[u64], u64) -> Result<Vec<u8>, E>,
-) -> Result<Option<Vec<Range<u64>>>, E> {
-    let fields = words(&gather(&[heap + layout.low, heap + layout.high, heap + layout.segment_map], WORD)?);
-    let [low, high, map] = fields[..] else { return Ok(None) };
-    let [log2] = halves(&gather(&[heap + layout.log2_segment], 4)?)[..] else { return Ok(None) };
-    if low >= high || !(6..=12).contains(&log2) || (high - low) >> log2 > SEGMENTS_AT_MOST {
-        return Ok(None);
+/// What of a code heap is in use or free.
+struct CodeHeap {
+    low: u64,
+    log2_segment: u32,
+    /// A byte for each segment, up to the last block's last.
+    map: Vec<u8>,
+}
+
+impl CodeHeap {
+    /// `None` where it is not as expected.
+    fn read<E>(
+        layout: &CodeLayout,
+        heap: u64,
+        gather: &impl Fn(&[u64], u64) -> Result<Vec<u8>, E>,
+    ) -> Result<Option<Self>, E> {
+        let fields = words(&gather(&[heap + layout.low, heap + layout.high, heap + layout.segment_map], WORD)?);
+        let [low, high, map] = fields[..] else { return Ok(None) };
+        let [log2_segment] = halves(&gather(&[heap + layout.log2_segment], 4)?)[..] else { return Ok(None) };
+        if low >= high || !(6..=12).contains(&log2_segment) || (high - low) >> log2_segment > SEGMENTS_AT_MOST {
+            return Ok(None);
+        }
+        let mut map = gather(&[map], (high - low) >> log2_segment)?;
+        let end = map.iter().rposition(|&segment| segment != OF_NO_BLOCK).map_or(0, |last| last + 1);
+        map.truncate(end);
+        Ok(Some(Self { low, log2_segment, map }))
     }
-    let map = gather(&[map], (high - low) >> log2)?;
-    let end = map.iter().rposition(|&segment| segment != OF_NO_BLOCK).map_or(0, |last| last as u64 + 1);
-    let begins: Vec<u64> = (0..end).filter(|&segment| map.get(segment as usize) == Some(&BEGINS)).collect();
-    let headers: Vec<u64> = begins.iter().map(|segment| low + (segment << log2)).collect();
-    // In one go: there are some twenty thousand.
-    let read = layout.used.max(layout.length + layout.length_size - 1) + 1;
-    let bytes = gather(&headers, read)?;
-    let fields =
-        bytes.chunks_exact(read as usize).filter_map(|header| Some((length(layout, header)?, used(layout, header)?)));
-    let (lengths, used): (Vec<u64>, Vec<bool>) = fields.unzip();
-    if lengths.len() != begins.len() {
-        return Ok(None);
+
+    fn address(&self, segment: u64) -> u64 {
+        self.low + (segment << self.log2_segment)
     }
-    let ends: Vec<u64> = begins.iter().zip(&lengths).map(|(begin, length)| begin.saturating_add(*length)).collect();
-    let follow = begins.first().is_none_or(|&first| first == 0)
-        && ends.iter().zip(begins.iter().skip(1).chain([&end])).all(|(end, next)| end == next);
-    if !follow {
-        return Ok(None);
+
+    /// `None` where blocks do not follow each other.
+    fn free_blocks<E>(
+        &self,
+        layout: &CodeLayout,
+        gather: &impl Fn(&[u64], u64) -> Result<Vec<u8>, E>,
+    ) -> Result<Option<Vec<Range<u64>>>, E> {
+        let segments = self.map.iter().zip(0..);
+        let begins: Vec<u64> = segments.filter(|(what, _)| **what == BEGINS).map(|(_, segment)| segment).collect();
+        let headers: Vec<u64> = begins.iter().map(|&segment| self.address(segment)).collect();
+        // In one go: there are some twenty thousand.
+        let read = layout.used.max(layout.length + layout.length_size - 1) + 1;
+        let headers = gather(&headers, read)?;
+        let mut free = Vec::new();
+        let mut next = 0;
+        for (&begin, header) in begins.iter().zip(headers.chunks_exact(read as usize)) {
+            let (Some(length), Some(used)) = (length(layout, header), used(layout, header)) else { return Ok(None) };
+            if begin != next || length == 0 {
+                return Ok(None);
+            }
+            next = begin.saturating_add(length);
+            if !used {
+                free.push(begin..next);
+            }
+        }
+        if next != self.map.len() as u64 {
+            return Ok(None);
+        }
+        Ok(Some(free.into_iter().map(|block| self.address(block.start)..self.address(block.end)).collect()))
     }
-    let blocks = headers.iter().zip(&ends).zip(&used).filter(|(_, used)| !**used);
-    Ok(Some(blocks.map(|((&header, end), _)| header..low + (end << log2)).collect()))
 }
 
 /// Those that hold nothing but dead code.
