@@ -27,12 +27,7 @@ pub struct Response {
 }
 
 impl Connection {
-    /// One try; a refused connection is the caller's to judge.
-    pub fn try_open(port: u16) -> std::io::Result<Self> {
-        Self::of(TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?)
-    }
-
-    /// From an address that no load comes from. A load leaves thousands of its ports in TIME_WAIT, a third of all; who comes from such a
+    /// One try; a refused connection is the caller's to judge. From an address that no load comes from. A load leaves thousands of its ports in TIME_WAIT, a third of all; who comes from such a
     /// port to the same service is answered by the old connection, and asks again after two ticks of the kernel's (TCP_TIMEOUT_MIN, 8 to 12 ms).
     pub fn try_open_apart(port: u16) -> std::io::Result<Self> {
         let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
@@ -48,7 +43,8 @@ impl Connection {
     }
 
     pub fn open(port: u16) -> Outcome<Self> {
-        Self::try_open(port).during(format!("connect to port {port}"))
+        let stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        stream.and_then(Self::of).during(format!("connect to port {port}"))
     }
 
     pub fn get(&mut self, path: &str) -> Outcome<Response> {
