@@ -7,8 +7,9 @@
 //! one pointer that is followed, a blob's name, must point into libjvm's own constants.
 #![allow(unsafe_code)]
 
-use super::Mapping;
 use super::vmstructs::{VmStructs, read};
+use super::{Mapping, code_layout};
+use hotfork_abi::record::CodeLayout;
 use std::ffi::{CStr, c_char};
 
 const SEGMENT_FREE: u8 = 0xff;
@@ -25,15 +26,8 @@ pub enum Code {
 }
 
 pub struct CodeCache {
-    heaps: Vec<u64>,
-    low: u64,
-    high: u64,
-    segments_low: u64,
-    log2_segment: u64,
+    layout: CodeLayout,
     header: u64,
-    used: u64,
-    length: u64,
-    length_is_word: bool,
     name: u64,
     level: u64,
     level_is_byte: bool,
@@ -46,21 +40,10 @@ pub struct CodeCache {
 impl CodeCache {
     /// `None` where this JVM does not describe its code cache as 17, 21 and 25 do.
     pub fn find(structs: &VmStructs, maps: &[Mapping], last_level: u8) -> Option<Self> {
-        let heaps = structs.code_heaps()?;
-        let memory = structs.offset("CodeHeap", "_memory")?;
-        let segments = structs.offset("CodeHeap", "_segmap")?;
-        let (low, high) = (structs.offset("VirtualSpace", "_low")?, structs.offset("VirtualSpace", "_high")?);
         let is_constant = |mapping: &&Mapping| !mapping.writable && mapping.path.ends_with("/libjvm.so");
         Some(Self {
-            heaps,
-            low: memory + low,
-            high: memory + high,
-            segments_low: segments + low,
-            log2_segment: structs.offset("CodeHeap", "_log2_segment_size")?,
+            layout: code_layout::find(structs)?,
             header: structs.size_of("HeapBlock")?,
-            used: structs.offset("HeapBlock::Header", "_used")?,
-            length: structs.offset("HeapBlock::Header", "_length")?,
-            length_is_word: structs.field_type("HeapBlock::Header", "_length")? == "size_t",
             name: structs.offset("CodeBlob", "_name")?,
             level: structs.offset("nmethod", "_comp_level")?,
             level_is_byte: structs.field_type("nmethod", "_comp_level")? != "int",
@@ -69,12 +52,16 @@ impl CodeCache {
         })
     }
 
+    fn heaps(&self) -> impl Iterator<Item = u64> {
+        self.layout.heaps.into_iter().take(self.layout.heap_count as usize)
+    }
+
     /// What the code at `pc` is, `None` outside the code cache.
     pub fn code_at(&self, pc: u64) -> Option<Code> {
-        self.heaps.iter().find_map(|&heap| {
+        self.heaps().find_map(|heap| {
             let (low, high) = self.bounds(heap);
             // SAFETY: a code heap's own field.
-            let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
+            let log2 = unsafe { *((heap + self.layout.log2_segment) as *const i32) };
             (low..high).contains(&pc).then(|| self.blob_of(heap, (pc - low) >> log2, (low, high), log2))
         })
     }
@@ -90,20 +77,20 @@ impl CodeCache {
 
     /// How many methods of the last level there are.
     pub fn hot_methods(&self) -> u32 {
-        self.heaps.iter().map(|&heap| self.hot_methods_of(heap)).sum()
+        self.heaps().map(|heap| self.hot_methods_of(heap)).sum()
     }
 
     fn hot_methods_of(&self, heap: u64) -> u32 {
         let (low, high) = self.bounds(heap);
         // SAFETY: a code heap's own field.
-        let log2 = unsafe { *((heap + self.log2_segment) as *const i32) };
+        let log2 = unsafe { *((heap + self.layout.log2_segment) as *const i32) };
         let (mut block, mut count) = (low, 0);
         while block + self.header <= high {
             // SAFETY: blocks follow each other from `low`; `block` is within what is committed.
             let (length, used) = unsafe {
-                let at = block + self.length;
-                let length = if self.length_is_word { read(at) } else { u64::from(*(at as *const u32)) };
-                (length, *((block + self.used) as *const u8) != 0)
+                let at = block + self.layout.length;
+                let length = if self.layout.length_size == 8 { read(at) } else { u64::from(*(at as *const u32)) };
+                (length, *((block + self.layout.used) as *const u8) != 0)
             };
             if length == 0 || length > (high - low) >> log2 {
                 break;
@@ -118,13 +105,13 @@ impl CodeCache {
 
     fn bounds(&self, heap: u64) -> (u64, u64) {
         // SAFETY: two words of a code heap, which lives as long as the JVM.
-        unsafe { (read(heap + self.low), read(heap + self.high)) }
+        unsafe { (read(heap + self.layout.low), read(heap + self.layout.high)) }
     }
 
     /// The block that a segment belongs to: the map says how far back its beginning is, in steps of 254 at most.
     fn blob_of(&self, heap: u64, segment: u64, (low, high): (u64, u64), log2: i32) -> Code {
         // SAFETY: the map has a byte for each segment of what is committed, and `segment` is one of them.
-        let map = unsafe { read(heap + self.segments_low) };
+        let map = unsafe { read(heap + self.layout.segment_map) };
         let mut at = segment;
         loop {
             // SAFETY: as above; `at` only falls, and stays at 0 or more.
@@ -138,7 +125,7 @@ impl CodeCache {
         }
         let block = low + (at << log2);
         // SAFETY: the first byte of a block's header says whether it is used.
-        match unsafe { *((block + self.used) as *const u8) } {
+        match unsafe { *((block + self.layout.used) as *const u8) } {
             0 => Code::Other,
             _ => self.what(block + self.header, high),
         }

@@ -1,4 +1,5 @@
-//! Where HotSpot keeps its code heaps, and what its threads are at: for whoever leaves free blocks of compiled code out of an image.
+//! Where HotSpot keeps its code heaps, and what its threads are at: for the detector, and for whoever leaves free
+//! blocks of compiled code out of an image.
 
 use super::vmstructs::VmStructs;
 use hotfork_abi::Plain;
@@ -16,7 +17,8 @@ pub fn layout(structs: &VmStructs, collector: &str) -> CodeLayout {
     })
 }
 
-fn find(structs: &VmStructs) -> Option<CodeLayout> {
+/// Also where code is freed at any time.
+pub fn find(structs: &VmStructs) -> Option<CodeLayout> {
     let found = structs.code_heaps()?;
     let mut heaps = [0; CODE_HEAPS];
     heaps.get_mut(..found.len())?.copy_from_slice(&found);
