@@ -1,6 +1,6 @@
 //! What calls that have returned leave below a thread's stack pointer is not in an image.
 
-use hotfork_tests::hotfork::{inspected, take};
+use hotfork_tests::hotfork::{in_image_and_dead, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::subject::How;
 use hotfork_tests::{Outcome, ensure};
@@ -36,12 +36,7 @@ fn are_left_out(cell: &Cell) -> Outcome {
 
 /// So many bytes; and what the image holds of stacks is little.
 fn left_out(image: &std::path::Path) -> Outcome<u64> {
-    let inspected = inspected(image)?;
-    let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
-    let stacks = pages.iter().find(|pages| pages["kind"] == "stacks").ok_or("inspect tells no stacks")?;
-    let page = inspected["page_size"].as_u64().ok_or("inspect tells no page size")?;
-    let bytes = |what: &str| Some(stacks[what].as_u64()? * page);
-    let in_image = bytes("in_image").ok_or("inspect does not tell what is in the image")?;
-    ensure!(in_image <= MOST_IN_IMAGE, "{} KB of stacks are in the image: {stacks}", in_image >> 10);
-    bytes("dead").ok_or_else(|| format!("inspect does not tell dead stack: {stacks}"))
+    let [in_image, dead] = in_image_and_dead(image, "stacks")?;
+    ensure!(in_image <= MOST_IN_IMAGE, "{} KB of stacks are in the image", in_image >> 10);
+    Ok(dead)
 }

@@ -1,6 +1,6 @@
 //! What dead objects leave behind is not in an image.
 
-use hotfork_tests::hotfork::{inspected, take};
+use hotfork_tests::hotfork::{in_image_and_dead, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::subject::How;
 use hotfork_tests::{Outcome, ensure};
@@ -18,12 +18,8 @@ fn is_left_out(cell: &Cell) -> Outcome {
     let stage = cell.stage("FreeHeap")?;
     let mut original = stage.start(How::ALL[0])?;
     take(original.pid(), &stage.image())?;
-    let inspected = inspected(&stage.image())?;
-    let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
-    let heap = pages.iter().find(|pages| pages["kind"] == "java heap").ok_or("inspect tells no Java heap")?;
-    let page = inspected["page_size"].as_u64().ok_or("inspect tells no page size")?;
-    let dead = heap["dead"].as_u64().ok_or("inspect does not tell free heap")? * page;
-    ensure!(dead >= LEAST, "{} MB of free heap were left out: {heap}", dead >> 20);
+    let [_, dead] = in_image_and_dead(&stage.image(), "java heap")?;
+    ensure!(dead >= LEAST, "{} MB of free heap were left out", dead >> 20);
     let mut instance = stage.restore()?;
     stage.check(&mut instance)?;
     stage.check(&mut original)

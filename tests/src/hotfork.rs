@@ -78,6 +78,21 @@ pub fn inspected(image: &Path) -> Outcome<serde_json::Value> {
     Ok(serde_json::from_str(&text).map_err(|error| format!("inspect --json says {text:?}: {error}"))?)
 }
 
+/// Bytes of the image's memory of this kind ("java heap", "code", "stacks"): in the image, and left out as dead.
+pub fn in_image_and_dead(image: &Path, kind: &str) -> Outcome<[u64; 2]> {
+    let inspected = inspected(image)?;
+    let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
+    let of_kind = pages.iter().find(|pages| pages["kind"] == kind);
+    let of_kind = of_kind.ok_or_else(|| format!("inspect tells no {kind}: {pages:?}"))?;
+    let page = inspected["page_size"].as_u64().ok_or("inspect tells no page size")?;
+    let bytes = |what: &str| {
+        let count =
+            of_kind[what].as_u64().ok_or_else(|| format!("inspect does not tell {what} of {kind}: {of_kind}"))?;
+        Ok::<_, String>(count * page)
+    };
+    Ok([bytes("in_image")?, bytes("dead")?])
+}
+
 pub fn snapshot_arguments(pid: u32, image: &Path) -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<std::ffi::OsString> = vec!["snapshot".into(), pid.to_string().into(), "--image".into()];
     arguments.push(image.into());
