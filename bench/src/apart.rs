@@ -42,7 +42,8 @@ impl Apart {
         keep(SELF, &self.all)?;
         let process = started?;
         // It has one thread yet: what begins later has the CPUs of its parent.
-        keep(Pid::from_raw(process.pid().cast_signed()), &self.all).map_err(|failure| process.failure(&failure.0))?;
+        keep(Pid::from_raw(process.started_pid().cast_signed()), &self.all)
+            .map_err(|failure| process.failure(&failure.0))?;
         Ok(process)
     }
 }
@@ -61,6 +62,16 @@ fn keep(thread: Pid, cpus: &CpuSet) -> Outcome<()> {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_process_that_stands_for_a_later_one_starts() {
+        let log = std::env::temp_dir().join(format!("hotfork-bench-apart-later-{}.log", std::process::id()));
+        // No pid is that high.
+        let start = || Ok(Process::spawn("sleep", Command::new("sleep").arg("9"), &log)?.standing_for(1 << 30));
+        let started = Apart::find().unwrap().start(start).map(|process| process.kill());
+        std::fs::remove_file(&log).unwrap();
+        started.unwrap().unwrap();
+    }
 
     #[test]
     fn a_process_may_use_all_cpus_and_its_starter_too() {

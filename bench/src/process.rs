@@ -61,6 +61,11 @@ impl Process {
         self.stands_for.unwrap_or(self.child.id())
     }
 
+    /// Of what was started itself: what it stands for is there later.
+    pub fn started_pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn stdin(&mut self) -> Outcome<ChildStdin> {
         self.child.stdin.take().ok_or_else(|| Failure(format!("{} has no pipe to its standard input", self.what)))
     }

@@ -64,6 +64,7 @@ impl Report {
             ("Page faults and CPU until the first response, medians", tables::costs(self)),
             ("CPU of each thread until the first response after a restore, medians, ms", tables::threads(self)),
             ("Memory and captures", tables::memory(self)),
+            ("Other ways to start soon, beside a restore", tables::peers(self)),
             ("What an image holds, MB", tables::image(self)),
             ("Longest gap of a spinning thread, ms", tables::gaps(self)),
             ("Exec to threads running by live objects, ms", tables::live_objects(self)),

@@ -3,11 +3,15 @@
 use super::image;
 use crate::bench::Bench;
 use crate::failure::{During, Failure, Outcome};
-use crate::first_response::FirstResponse;
+use crate::first_response::{FURTHER_REQUESTS, FirstResponse};
 use crate::process::{Process, output};
 use crate::service::{self, Setting};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
+
+/// Bytes of st_blocks's unit, stat(3type).
+const BLOCK: u64 = 512;
 
 /// A criu that works here, or why there is none, in one line.
 pub enum Criu {
@@ -73,7 +77,8 @@ impl Dump {
             let process = Process::spawn("criu restore", &mut criu, &bench.work.join("criu.log"))?;
             Ok(process.standing_for(self.pid))
         };
-        let (process, first) = service::first_response(setting.sample, start, self.port, 0, Some(&self.body))?;
+        let (process, first) =
+            service::first_response(setting.sample, start, self.port, FURTHER_REQUESTS, Some(&self.body))?;
         process.kill()?;
         Ok(first)
     }
@@ -84,6 +89,15 @@ impl Dump {
         let entries = std::fs::read_dir(&self.directory).during(&what)?;
         let images = entries.filter_map(|entry| Some(entry.ok()?.path()));
         Ok(images.filter(|path| path.extension().is_some_and(|extension| extension == "img")).collect())
+    }
+
+    /// What the dump takes on the disk.
+    pub fn size(&self) -> Outcome<u64> {
+        let size = |path: PathBuf| {
+            let blocks = path.metadata().during(format!("look at {}", path.display()))?.blocks();
+            Ok(blocks * BLOCK)
+        };
+        self.files()?.into_iter().map(size).sum()
     }
 
     pub fn remove(self) -> Outcome<()> {

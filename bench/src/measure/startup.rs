@@ -33,6 +33,8 @@ pub struct Startup {
     pub steady: Steady,
     pub parts: Parts,
     pub rounds: Vec<Round>,
+    /// Bytes on the disk of CRIU's dump.
+    pub criu_dump: Option<u64>,
     /// Private memory of each of several instances side by side, after the first request of all.
     pub side_by_side: Vec<u64>,
     /// A first request of another kind than the trial's.
@@ -88,6 +90,7 @@ pub fn measure(bench: &mut Bench, setting: &Setting, aot: Option<&AotCache>) -> 
     let other_first = prefetch::measure(bench, setting, &image)?;
     bench.progress.clear();
     std::fs::remove_file(&image.path).during(format!("remove {}", image.path.display()))?;
+    let criu_dump = dump.as_ref().map(Dump::size).transpose()?;
     dump.map_or(Ok(()), Dump::remove)?;
     Ok(Startup {
         sample: setting.sample.name,
@@ -99,6 +102,7 @@ pub fn measure(bench: &mut Bench, setting: &Setting, aot: Option<&AotCache>) -> 
         steady: image.steady,
         parts: image.parts,
         rounds,
+        criu_dump,
         side_by_side,
         other_first,
     })

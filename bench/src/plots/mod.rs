@@ -30,6 +30,7 @@ pub fn run(args: &PlotArgs) -> Outcome<()> {
 const WIDTH: u32 = 900;
 const NORMAL: RGBColor = RGBColor(0xc0, 0x6c, 0x3c);
 const AOT: RGBColor = RGBColor(0x5b, 0x7f, 0xa6);
+const CRIU: RGBColor = RGBColor(0x9b, 0x5d, 0x8a);
 const RESTORE: RGBColor = RGBColor(0x2f, 0x7d, 0x6b);
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -120,6 +121,7 @@ mod tests {
             "spawned": 1_000_000u64,
             "normal": side(20_000),
             "aot": side(4_000),
+            "criu": side(200),
             "restore": side(30),
             "times": {"main": 2_000_000u64, "checked": 3_000_000u64, "descriptors": 3_500_000u64, "jump": 3_600_000u64,
                 "mapped": 4_000_000u64, "threads": 5_000_000u64, "renewed": 5_500_000u64, "running": 6_000_000u64},
@@ -146,6 +148,7 @@ mod tests {
         for (text, word) in texts.iter().zip(["10 s", "renewal", "AOT cache", "verdict"]) {
             assert!(text.contains("shop, 21") && text.contains(word) && text.contains("</svg>"), "{word}: {text}");
         }
+        assert!(texts[0].contains("CRIU"), "{}", texts[0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How soon each way to start answers, and where the time of a restore goes: a row for each setting.
 
-use super::{AOT, Area, Drawn, NORMAL, RESTORE, WIDTH, decades, legend, page};
+use super::{AOT, Area, CRIU, Drawn, NORMAL, RESTORE, WIDTH, decades, legend, page};
 use crate::failure::{Failure, Outcome};
 use crate::statistics::summary;
 use crate::times::{STEPS, Times};
@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
 use std::path::Path;
 
-const ROW: u32 = 38;
+const ROW: u32 = 46;
 const NAMES: i32 = 250;
 /// Up to the last, the first response, which is another plot's.
 const RUNNING_STEPS: usize = STEPS.len() - 1;
@@ -20,9 +20,17 @@ pub struct Setting {
     normal: Vec<f64>,
     /// Empty for a JDK without.
     aot: Vec<f64>,
+    /// Empty where no criu works.
+    criu: Vec<f64>,
     restore: Vec<f64>,
     /// Nanoseconds of each step up to running threads, medians.
     steps: Vec<f64>,
+}
+
+impl Setting {
+    fn ways(&self) -> [(&Vec<f64>, RGBColor); 4] {
+        [(&self.normal, NORMAL), (&self.aot, AOT), (&self.criu, CRIU), (&self.restore, RESTORE)]
+    }
 }
 
 pub fn settings(startups: &[Value]) -> Outcome<Vec<Setting>> {
@@ -40,6 +48,7 @@ fn setting(startup: &Value) -> Option<Setting> {
         name: format!("{}, {}, {}", text("sample")?, text("jdk")?, text("collector")?),
         normal: since_exec("normal")?,
         aot: since_exec("aot").unwrap_or_default(),
+        criu: since_exec("criu").unwrap_or_default(),
         restore: since_exec("restore")?,
         steps: (0..RUNNING_STEPS).map(median).collect::<Option<_>>()?,
     })
@@ -87,10 +96,7 @@ pub fn first_response(settings: &[Setting], path: &Path) -> Drawn {
     let rows = settings.len();
     let area = page(path, height(rows), "Exec to the first whole response: median, fastest and slowest of all rounds")?;
     let all = || {
-        settings
-            .iter()
-            .flat_map(|setting| setting.normal.iter().chain(&setting.aot).chain(&setting.restore))
-            .map(|ns| ns / 1e6)
+        settings.iter().flat_map(|setting| setting.ways().into_iter().flat_map(|(rounds, _)| rounds)).map(|ns| ns / 1e6)
     };
     let (least, most) = (all().fold(f64::MAX, f64::min) * 0.7, all().fold(0.0, f64::max) * 1.5);
     let span = f64::from(WIDTH as i32 - NAMES - 30);
@@ -98,9 +104,7 @@ pub fn first_response(settings: &[Setting], path: &Path) -> Drawn {
     axis(&area, rows, &decades(least, most), &place)?;
     for (index, setting) in settings.iter().enumerate() {
         let top = row(&area, index, &setting.name)?;
-        for (rounds, colour, shift) in
-            [(&setting.normal, NORMAL, 2), (&setting.aot, AOT, 13), (&setting.restore, RESTORE, 24)]
-        {
+        for ((rounds, colour), shift) in setting.ways().into_iter().zip([2, 12, 22, 32]) {
             let Some(range) = summary(rounds.iter().map(|ns| ns / 1e6)) else { continue };
             let middle = top + shift + 5;
             let line = [(place(range.min), middle), (place(range.max), middle)];
@@ -109,7 +113,10 @@ pub fn first_response(settings: &[Setting], path: &Path) -> Drawn {
             area.draw(&Rectangle::new([(median - 4, middle - 5), (median + 4, middle + 5)], colour.filled()))?;
         }
     }
-    legend_of_rows(&area, rows, &[("normal start", NORMAL), ("AOT cache", AOT), ("restore", RESTORE)])?;
+    let measured = |(index, _): &(usize, _)| settings.iter().any(|setting| !setting.ways()[*index].0.is_empty());
+    let names = ["normal start", "AOT cache", "CRIU", "restore"].into_iter().zip([NORMAL, AOT, CRIU, RESTORE]);
+    let entries: Vec<_> = names.enumerate().filter(measured).map(|(_, entry)| entry).collect();
+    legend_of_rows(&area, rows, &entries)?;
     area.present()?;
     Ok(())
 }

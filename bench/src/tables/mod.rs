@@ -1,9 +1,11 @@
 //! The tables of a report.
 
+mod peers;
 mod requests;
 mod restore;
 mod running;
 
+pub use peers::peers;
 pub use requests::{compiles, first_response, requests};
 pub use restore::{costs, image, memory, steps, threads};
 pub use running::{detector, gaps, live_objects};
