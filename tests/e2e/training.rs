@@ -41,7 +41,7 @@ impl Web {
     fn run(&self, options: &[&str]) -> Command {
         let mut run = command(["run", "--max-stop", "2s", "--image"]);
         run.arg(self.image()).args(options).arg("--").arg(self.cell.jdk.java());
-        run.args([self.cell.collector.flag(), "-Xmx64m", "-Dsun.net.httpserver.nodelay=true", "-cp"]);
+        run.args([self.cell.collector.flag(), "-Xmx64m", "-cp"]);
         run.arg(build::programs_jar()).arg("Web").current_dir(&*self.scratch);
         run
     }

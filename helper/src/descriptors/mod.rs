@@ -5,7 +5,7 @@ mod class;
 mod options;
 mod rebuild;
 mod record;
-mod sys;
+pub(crate) mod sys;
 
 pub use rebuild::moves::{PortMove, PortMoves};
 pub use rebuild::room::{lift, make_room, occupy_standard, widen};

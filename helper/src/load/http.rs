@@ -1,6 +1,7 @@
 //! One connection of the built-in load: HTTP/1.1, plain, kept alive. `httparse` reads heads; bodies are thrown away.
 
 use super::target::{Manner, Target};
+use crate::descriptors::sys::set_socket_option;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -50,7 +51,15 @@ impl Connection {
     /// Asks for it, and reads the answer to its end.
     pub fn get(&mut self, target: &Target, manner: Manner) -> io::Result<Answer> {
         self.stream.get_mut().write_all(target.request(manner).as_bytes())?;
+        self.acknowledge_at_once()?;
         read_answer(&mut self.stream, &mut self.head)
+    }
+
+    /// A server that writes head and body apart, without TCP_NODELAY (the JDK's own HttpServer), sends the body when the head
+    /// is acknowledged: after 40 ms, unless asked otherwise. The kernel forgets it (tcp(7)): for each answer anew.
+    fn acknowledge_at_once(&self) -> io::Result<()> {
+        set_socket_option(self.stream.get_ref(), libc::IPPROTO_TCP, libc::TCP_QUICKACK, &1i32.to_ne_bytes())?;
+        Ok(())
     }
 }
 

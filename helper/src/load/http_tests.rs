@@ -1,4 +1,9 @@
+use super::super::target::Visitor;
 use super::*;
+use crate::descriptors::sys::socket_int;
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Instant;
 
 fn read(text: &str) -> io::Result<Answer> {
     let mut from = text.as_bytes();
@@ -49,4 +54,29 @@ fn what_is_no_answer_is_an_error() {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(why), "{text:?} gave {error}");
     }
+}
+
+#[test]
+fn each_answer_is_acknowledged_at_once() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let target = Target::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let mut connection = Connection::open(&target).unwrap();
+    let client = connection.stream.get_ref().try_clone().unwrap();
+    let server = thread::spawn(move || {
+        let mut server = BufReader::new(listener.accept().unwrap().0);
+        // The kernel turns to late acknowledgements once it sees requests follow answers.
+        for answer in 0..10 {
+            read_head(&mut server, &mut Vec::new()).unwrap();
+            let end = Instant::now() + Duration::from_secs(10);
+            while socket_int(&client, libc::IPPROTO_TCP, libc::TCP_QUICKACK).unwrap() == 0 {
+                assert!(Instant::now() < end, "answer {answer} would be acknowledged late");
+                thread::yield_now();
+            }
+            server.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        }
+    });
+    for _ in 0..10 {
+        connection.get(&target, Manner::as_written(Visitor::Tool)).unwrap();
+    }
+    server.join().unwrap();
 }
