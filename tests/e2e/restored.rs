@@ -1,11 +1,11 @@
 //! What a restored JVM looks like from outside, and how it ends.
 
 use crate::cat::{Cat, Talk};
-use hotfork_tests::hotfork::take;
+use hotfork_tests::hotfork::{in_image_and_dead, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, Stage, is_running};
-use hotfork_tests::{Outcome, ensure, ensure_eq, proc, remains, skip, wait};
+use hotfork_tests::{During, Outcome, ensure, ensure_eq, proc, remains, skip, wait};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use std::process::Command;
@@ -20,6 +20,13 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         cells(world, "restored::perf_file_is_its_own", 17, Extent::Rotated(3), perf_file_is_its_own),
         cells(world, "restored::eight_side_by_side", 17, Extent::Rotated(0), eight_side_by_side),
         cells(world, "restored::captured_again", 17, Extent::Rotated(1), captured_again),
+        cells(
+            world,
+            "restored::captured_again_beside_foreign_libraries",
+            17,
+            Extent::Rotated(2),
+            captured_again_beside_foreign_libraries,
+        ),
         cells(world, "restored::as_pid_1", 17, Extent::Rotated(3), as_pid_1),
         cells(world, "restored::an_old_image_is_as_good", 17, Extent::Rotated(2), after_the_original_was_killed),
     ]
@@ -139,6 +146,28 @@ fn captured_again(cell: &Cell) -> Outcome {
     stage.tell(&second, "port", &again.to_string())?;
     for process in [&mut second, &mut { first }, &mut { original }] {
         stage.check(process)?;
+    }
+    Ok(())
+}
+
+/// Beside libraries that are not the JDK's, less is mapped from an image. What is, is memory in the next one as well.
+fn captured_again_beside_foreign_libraries(cell: &Cell) -> Outcome {
+    let (stage, original) = captured(cell, "TempNativeLibrary", How::Plain)?;
+    let first = stage.restore()?;
+    is_running(&first, "TempNativeLibrary")?;
+    let image = stage.scratch.join("second-image");
+    take(first.pid(), &image)?;
+    let [heap, _] = in_image_and_dead(&stage.image(), "java heap")?;
+    let [heap_again, _] = in_image_and_dead(&image, "java heap")?;
+    ensure!(2 * heap_again > heap, "{heap_again} bytes of Java heap in the second image, {heap} in the first");
+    // The second does not need it.
+    std::fs::remove_file(stage.image()).during("remove the first image")?;
+    let mut restore = hotfork_tests::hotfork::command(["restore"]);
+    restore.arg(&image);
+    let second = Process::start("instance of an instance", restore)?;
+    is_running(&second, "TempNativeLibrary")?;
+    for mut process in [second, first, original] {
+        stage.check(&mut process)?;
     }
     Ok(())
 }

@@ -73,6 +73,8 @@ pub struct Context<'a> {
     pub arenas: &'a [Range<u64>],
     /// Inode and name of the image that this JVM was restored from. What is mapped from it is ordinary memory.
     pub restored_from: Option<(u64, &'a [u8])>,
+    /// That image was taken beside foreign libraries; their code may lie in it.
+    pub restored_beside_foreign: bool,
 }
 
 impl Context<'_> {
@@ -92,11 +94,10 @@ const HOST_ONLY: [&[u8]; 4] = [b"[vvar]", b"[vvar_vclock]", b"[vsyscall]", b"[up
 const SMALL_DATA: u64 = 1 << 20;
 
 pub fn plan(mappings: &[DetailedMapping], context: &Context) -> Vec<Area> {
-    let foreign = mappings.iter().any(|one| {
-        let own =
-            |path: &Path| path.starts_with(context.java_home) || path == context.agent || libraries::is_system(path);
-        one.mapping.execute && !context.is_restored(&one.mapping) && one.mapping.file().is_some_and(|path| !own(path))
-    });
+    let own = |path: &Path| path.starts_with(context.java_home) || path == context.agent || libraries::is_system(path);
+    let code = mappings.iter().map(|one| &one.mapping).filter(|mapping| mapping.execute);
+    let foreign = context.restored_beside_foreign
+        || code.filter(|code| !context.is_restored(code)).any(|code| code.file().is_some_and(|path| !own(path)));
     let carried = carried_files(mappings, context);
     let mut areas: Vec<Area> = Vec::new();
     for one in mappings.iter().filter(|one| !HOST_ONLY.contains(&one.mapping.name.as_slice())) {

@@ -22,6 +22,7 @@ fn plan_of<'a>(lines: &[(&str, &str)], adjust: impl FnOnce(&mut Context<'a>)) ->
         temporary: TEMPORARY.get_or_init(|| vec![PathBuf::from("/tmp")]),
         arenas: &[],
         restored_from: None,
+        restored_beside_foreign: false,
     };
     adjust(&mut context);
     plan(&mappings, &context)
@@ -135,4 +136,19 @@ fn what_an_earlier_image_holds_is_ordinary_memory() {
     assert!(areas.iter().all(|area| area.source == Source::Anonymous && area.mapped_from_image));
     assert_eq!((areas[0].start, areas[0].end), (0x10000, 0x30000));
     assert!(areas[0].is_restored(0x10000) && areas[0].is_restored(0x1f000) && !areas[0].is_restored(0x20000));
+}
+
+#[test]
+fn foreign_libraries_in_an_earlier_image_are_foreign_still() {
+    let lines = [
+        ("10000-20000 rw-p 00010000 fe:00 77 /images/app.image", "rd wr"),
+        ("20000-30000 rw-p 00000000 00:00 0 ", "rd wr"),
+        ("40000-41000 r-xp 00050000 fe:00 77 /images/app.image", "rd ex"),
+    ];
+    let areas = plan_of(&lines, |context| {
+        context.restored_from = Some((77, b"/images/app.image"));
+        context.restored_beside_foreign = true;
+    });
+    let seen: Vec<_> = areas.iter().map(|area| (area.start, area.end, area.mapped_from_image)).collect();
+    assert_eq!(seen, [(0x10000, 0x20000, true), (0x20000, 0x30000, false), (0x40000, 0x41000, true)]);
 }

@@ -28,10 +28,10 @@ use crate::report::Saved;
 use crate::trial;
 use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
+use hotfork_abi::record::RANGE_CODE;
 use hotfork_abi::restore::OP_ADVISE;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What is known of the JVM besides its template.
@@ -172,7 +172,10 @@ fn plan(
     mappings: &[DetailedMapping],
     facts: &Facts,
 ) -> Result<(Plan, Counts), PagesError> {
-    let restored_from = restored_from(template.up.record, mappings, Path::new(facts.begin.agent.as_str()));
+    let agent = Path::new(facts.begin.agent.as_str());
+    let own = mapping_of(template.up.record, mappings);
+    let restored_from = restored_from(captured, own, mappings, agent);
+    let own_restored = own.is_some_and(|own| areas::is_restored(own, restored_from));
     let anonymous = mappings.iter().map(|one| &one.mapping).filter(|mapping| {
         (mapping.is_anonymous() && mapping.name.is_empty()) || areas::is_restored(mapping, restored_from)
     });
@@ -193,10 +196,11 @@ fn plan(
             perf: captured.record.perf,
             stack_pointers: &stack_pointers,
             java_home: &java_home,
-            agent: Path::new(facts.begin.agent.as_str()),
+            agent,
             temporary: facts.temporary_directories,
             arenas: &arenas,
             restored_from,
+            restored_beside_foreign: restored_from.is_some() && !own_restored,
         },
     );
     let mut dead = captured.dead_heap(template)?;
@@ -215,11 +219,22 @@ fn plan(
     Ok((operations::plan(&contents?, PAGES_START), selection.counts))
 }
 
-/// The agent's own memory lies in its library or is anonymous, but in a restored JVM it is mapped from the image.
-fn restored_from<'a>(record: u64, mappings: &'a [DetailedMapping], agent: &Path) -> Option<(u64, &'a [u8])> {
-    let mapping = mappings.iter().map(|one| &one.mapping).find(|mapping| mapping.range().contains(&record))?;
-    let path = mapping.file().filter(|path| *path != agent)?;
-    Some((mapping.inode, path.as_os_str().as_bytes()))
+/// The code cache is anonymous, and the agent's own memory is that or its library's; but in a restored JVM the one is mapped from
+/// the image unless it lies in huge pages, the other unless there are foreign libraries.
+fn restored_from<'a>(
+    captured: &Captured,
+    own: Option<&'a Mapping>,
+    mappings: &'a [DetailedMapping],
+    agent: &Path,
+) -> Option<(u64, &'a [u8])> {
+    let code = captured.known().iter().filter(|known| known.kind == RANGE_CODE);
+    let code = code.filter_map(|known| mapping_of(known.address, mappings));
+    let mapping = code.chain(own).find(|mapping| mapping.file().is_some_and(|path| path != agent))?;
+    Some((mapping.inode, mapping.name.as_slice()))
+}
+
+fn mapping_of(address: u64, mappings: &[DetailedMapping]) -> Option<&Mapping> {
+    mappings.iter().map(|one| &one.mapping).find(|mapping| mapping.range().contains(&address))
 }
 
 fn write_pages(

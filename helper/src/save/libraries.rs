@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Libraries that get their memory from malloc, or not at all, by the name before `.so` (or before `-2.31.so`).
-const SYSTEM: [&str; 20] = [
+const SYSTEM: [&str; 21] = [
     "ld-linux-x86-64",
     "ld",
     "libc",
@@ -21,6 +21,7 @@ const SYSTEM: [&str; 20] = [
     "libstdc++",
     "libgcc_s",
     "libz",
+    "libnuma",
     "libnss_files",
     "libnss_dns",
     "libnss_systemd",
@@ -67,6 +68,7 @@ mod tests {
             "libstdc++.so.6.0.30",
             "libz.so.1.2.13",
             "libm.so.6",
+            "libnuma.so.1.0.0",
         ] {
             assert!(is_system(&Path::new("/lib/x86_64-linux-gnu").join(name)), "{name}");
         }
