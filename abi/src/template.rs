@@ -4,12 +4,12 @@
 pub const UP: u32 = 20;
 pub const WRITE: u32 = 21;
 pub const PROTECT: u32 = 22;
-pub const ZERO_PAGES: u32 = 23;
+pub const EQUAL_PAGES: u32 = 23;
 pub const END: u32 = 24;
 
 /// Ranges in one `WRITE` request.
 pub const RANGES: usize = 256;
-/// Pages that one `ZERO_PAGES` request looks at.
+/// Pages that one `EQUAL_PAGES` request looks at.
 pub const SCAN_PAGES: u64 = 32 * 1024;
 
 crate::plain_struct! {
@@ -34,7 +34,7 @@ crate::plain_struct! {
 crate::plain_struct! {
     /// Helper to template. `WRITE` carries the file to write to as SCM_RIGHTS (one descriptor; the
     /// template closes it again) and `count` ranges: pwrite of memory at `address` to `offset`.
-    /// `PROTECT` and `ZERO_PAGES` use the first range; `protection` is PROT_* bits.
+    /// `PROTECT` and `EQUAL_PAGES` use the first range; `protection` is PROT_* bits.
     pub struct Request {
         pub kind: u32,
         pub count: u32,
@@ -49,7 +49,9 @@ crate::plain_struct! {
         pub kind: u32,
         pub errno: i32,
         pub failed: u64,
-        /// For `ZERO_PAGES`: one bit a page, set when the page holds only zero bytes.
+        /// For `EQUAL_PAGES`: one bit a page, set when the page holds only zero bytes.
         pub zero: [u64; SCAN_PAGES as usize / 64],
+        /// ... and when it holds one other byte over and over.
+        pub equal: [u64; SCAN_PAGES as usize / 64],
     }
 }

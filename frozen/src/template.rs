@@ -13,7 +13,7 @@ use crate::{Errno, clock};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::CaptureRecord;
-use hotfork_abi::template::{END, PROTECT, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE, ZERO_PAGES};
+use hotfork_abi::template::{END, EQUAL_PAGES, PROTECT, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::{PR_SET_DUMPABLE, PR_SET_NAME};
@@ -42,7 +42,13 @@ static ENTRY_STACK: Static<Stack> = Static::new(Stack([0; STACK]));
 static CONTROL: AtomicU32 = AtomicU32::new(0);
 static SHARED: Static<u64> = Static::new(0);
 static REQUEST: Static<[u8; size_of::<Request>()]> = Static::new([0; size_of::<Request>()]);
-static REPLY: Static<Reply> = Static::new(Reply { kind: 0, errno: 0, failed: 0, zero: [0; SCAN_PAGES as usize / 64] });
+static REPLY: Static<Reply> = Static::new(Reply {
+    kind: 0,
+    errno: 0,
+    failed: 0,
+    zero: [0; SCAN_PAGES as usize / 64],
+    equal: [0; SCAN_PAGES as usize / 64],
+});
 static EMPTY_RECORD: CaptureRecord = {
     // SAFETY: all bits zero is a valid value of this `Plain` structure.
     unsafe { core::mem::zeroed() }
@@ -162,7 +168,7 @@ fn serve(control: i32) {
         match request.kind {
             WRITE => write_ranges(&request, received.descriptor, reply),
             PROTECT => protect(&request, reply),
-            ZERO_PAGES => find_zero_pages(&request, reply),
+            EQUAL_PAGES => find_equal_pages(&request, reply),
             END => return,
             _ => reply.errno = EINVAL,
         }
@@ -213,26 +219,31 @@ fn protect(request: &Request, reply: &mut Reply) {
     }
 }
 
-fn find_zero_pages(request: &Request, reply: &mut Reply) {
+fn find_equal_pages(request: &Request, reply: &mut Reply) {
     let [range, ..] = request.ranges;
     let pages = range.length / PAGE;
     if pages > SCAN_PAGES {
         reply.errno = EINVAL;
         return;
     }
-    for (index, word) in reply.zero.iter_mut().enumerate() {
-        *word = 0;
+    for (index, (zero, equal)) in reply.zero.iter_mut().zip(&mut reply.equal).enumerate() {
+        (*zero, *equal) = (0, 0);
         for bit in 0..64 {
             let page = index as u64 * 64 + bit;
-            if page < pages && is_zero(range.address + page * PAGE) {
-                *word |= 1 << bit;
+            let only = if page < pages { only_byte(range.address + page * PAGE) } else { None };
+            match only {
+                Some(0) => *zero |= 1 << bit,
+                Some(_) => *equal |= 1 << bit,
+                None => {}
             }
         }
     }
 }
 
-fn is_zero(page: u64) -> bool {
+/// The byte that the page holds over and over.
+fn only_byte(page: u64) -> Option<u8> {
     // SAFETY: the helper asks only for pages of readable mappings (it says PROTECT first where they are not).
     let words = unsafe { core::slice::from_raw_parts(page as *const u64, PAGE as usize / 8) };
-    words.iter().all(|&word| word == 0)
+    let [byte, ..] = words.first()?.to_ne_bytes();
+    words.iter().all(|&word| word == u64::from_ne_bytes([byte; 8])).then_some(byte)
 }

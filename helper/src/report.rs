@@ -130,7 +130,7 @@ mod tests {
             threads: 30,
             mappings: 400,
             descriptors: 12,
-            pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2, dead: 0 }],
+            pages: vec![PagesOfKind { kind: "code".into(), in_image: 1, zero: 2, repeated: 0, dead: 0 }],
             trial: None,
             taken_again: true,
         }

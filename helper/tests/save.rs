@@ -10,7 +10,7 @@ use hotfork_abi::restore::{
     FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_SHARED_FILE,
 };
 use hotfork_helper::image::read::Image;
-use jvm::{CARRIED, COPIED, FILE, HEAP, HIDDEN, SHARED, WIPED};
+use jvm::{CARRIED, COPIED, FILE, HEAP, HEAP_PAGES, HIDDEN, SEVENS, SHARED, WIPED};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -93,6 +93,11 @@ fn a_whole_image() {
     assert_eq!(byte_at(&image, HEAP), Some(1));
     assert_eq!(byte_at(&image, HEAP + PAGE), Some(0));
     assert_eq!(byte_at(&image, HEAP + 100 * PAGE), Some(2));
+    for page in SEVENS {
+        let at = HEAP + page * PAGE;
+        assert_eq!((byte_at(&image, at), byte_at(&image, at + PAGE - 1)), (Some(7), Some(7)), "page {page}");
+    }
+    assert_eq!(byte_at(&image, HEAP + SEVENS.end * PAGE), Some(0));
     assert_eq!(byte_at(&image, HIDDEN), Some(3));
     assert_eq!(byte_at(&image, FILE), Some(b'f'));
     assert_eq!(byte_at(&image, FILE + PAGE), Some(4));
@@ -123,9 +128,10 @@ fn a_whole_image() {
     assert!(
         manifest.entry.memory_map.brk >= manifest.entry.memory_map.start_brk && manifest.entry.memory_map.start_brk > 0
     );
-    assert_eq!((manifest.jdk.collector.as_str(), manifest.max_heap), ("Serial", 128 * PAGE));
+    assert_eq!((manifest.jdk.collector.as_str(), manifest.max_heap), ("Serial", HEAP_PAGES * PAGE));
     let heap = manifest.pages.iter().find(|pages| pages.kind == "java heap").unwrap();
-    assert_eq!((heap.in_image, heap.zero), (2, 1));
+    // A quarter of what holds one byte.
+    assert_eq!((heap.in_image, heap.zero, heap.repeated), (2 + 50, 1, 150));
     assert!(manifest.descriptors.numbers.iter().map(|number| number.fd).take(3).eq(0..3));
     assert_eq!(manifest.identity.arguments[0], "--exact");
 

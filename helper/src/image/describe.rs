@@ -96,10 +96,11 @@ pub fn text(image: &Image) -> String {
         row(
             "pages",
             format!(
-                "{:<10} {:>9} in the image; left out: {} zero, {} dead",
+                "{:<10} {:>9} in the image; left out: {} zero, {} repeated, {} dead",
                 pages.kind,
                 size(pages.in_image * PAGE),
                 size(pages.zero * PAGE),
+                size(pages.repeated * PAGE),
                 size(pages.dead * PAGE)
             ),
         );

@@ -70,6 +70,7 @@ impl Kinds {
 pub struct Counts {
     in_image: [u64; NAMES.len()],
     zero: [u64; NAMES.len()],
+    repeated: [u64; NAMES.len()],
     dead: [u64; NAMES.len()],
 }
 
@@ -82,6 +83,10 @@ impl Counts {
         self.zero[kind] += 1;
     }
 
+    pub fn repeated(&mut self, kind: Kind) {
+        self.repeated[kind] += 1;
+    }
+
     pub fn dead(&mut self, kind: Kind) {
         self.dead[kind] += 1;
     }
@@ -92,6 +97,7 @@ impl Counts {
                 kind: NAMES[kind].into(),
                 in_image: self.in_image[kind],
                 zero: self.zero[kind],
+                repeated: self.repeated[kind],
                 dead: self.dead[kind],
             })
             .collect()
@@ -142,8 +148,12 @@ mod tests {
         counts.in_image(0);
         counts.zero(NATIVE);
         counts.dead(0);
+        counts.repeated(0);
         let table = counts.table();
-        assert_eq!((table[0].kind.as_str(), table[0].in_image, table[0].dead), ("java heap", 2, 1));
+        assert_eq!(
+            (table[0].kind.as_str(), table[0].in_image, table[0].dead, table[0].repeated),
+            ("java heap", 2, 1, 1)
+        );
         assert_eq!((table[NATIVE].kind.as_str(), table[NATIVE].zero), ("native", 1));
     }
 }

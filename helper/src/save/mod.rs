@@ -9,6 +9,7 @@
 //!  dead_code     free blocks of the code cache, nor these
 //!  dead_stacks   what lies below stack pointers, which nobody misses either
 //!  pages         which pages go into the image
+//!  repeated      long stretches of one byte, of which a part is enough
 //!  first_pages   which of them every instance writes at once
 //!  huge_pages    what of the free Java heap comes in huge pages
 //!  operations    the restorer's operations, and where pages lie in the file
@@ -32,6 +33,7 @@ pub mod operations;
 pub mod packets;
 mod pages;
 mod preflight;
+mod repeated;
 mod template;
 mod vdso;
 

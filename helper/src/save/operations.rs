@@ -2,6 +2,7 @@
 
 use super::areas::{Area, Source};
 use super::pages::Contents;
+use super::repeated;
 use crate::host::kernel;
 use hotfork_abi::restore::{
     FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_PROTECT, OP_SHARED_FILE,
@@ -68,8 +69,29 @@ impl Plan {
         self.finish(area, !area.mapped_from_image && !part.runs.is_empty());
     }
 
-    /// Pages that the image holds: mapped or copied from there, written there by the template.
     fn run(&mut self, part: &Contents, run: &Range<u64>) {
+        let mut from = run.start;
+        for stretch in part.repeated.iter().filter(|stretch| run.contains(&stretch.start)) {
+            self.piece(part, &(from..stretch.start));
+            self.stretch(&part.area, stretch);
+            from = stretch.end;
+        }
+        self.piece(part, &(from..run.end));
+    }
+
+    /// Of pages that hold one byte a part is written, and mapped again and again.
+    fn stretch(&mut self, area: &Area, stretch: &Range<u64>) {
+        let (stored, offset) = (repeated::stored(stretch), self.pages_end);
+        repeated::parts(stretch).for_each(|part| self.overlay(area, part.start, part.end - part.start, offset));
+        self.write(stretch.start..stretch.start + stored, offset);
+        self.pages_end += stored;
+    }
+
+    /// Pages that the image holds: mapped or copied from there, written there by the template.
+    fn piece(&mut self, part: &Contents, run: &Range<u64>) {
+        if run.is_empty() {
+            return;
+        }
         let (length, offset) = (run.end - run.start, self.pages_end);
         self.overlay(&part.area, run.start, length, offset);
         let mut from = run.start;

@@ -23,7 +23,7 @@ fn area(start: u64, end: u64, protection: u32, source: Source) -> Area {
 }
 
 fn with(area: Area, runs: &[std::ops::Range<u64>]) -> Contents {
-    Contents { area, runs: runs.to_vec(), gaps: Vec::new() }
+    Contents { area, runs: runs.to_vec(), gaps: Vec::new(), repeated: Vec::new() }
 }
 
 type Short = (u32, u64, u64, u64, u32, u32, u32);
@@ -49,6 +49,35 @@ fn runs_lie_over_the_mapping_and_densely_in_the_file() {
     assert_eq!(writes, [(0x100000, 0x1000, START), (0x180000, 0x2000, START + 0x1000)]);
     assert_eq!((plan.pages_end, plan.mapping_count), (START + 0x3000, 3));
     assert_eq!((plan.total_mapped, plan.private_writable), (0x100000, 0x100000));
+}
+
+#[test]
+fn a_stretch_of_one_byte_is_a_part_mapped_again_and_again() {
+    let (start, page) = (0x100000, 0x1000);
+    let heap = area(start, start + 100 * page, READ, Source::Anonymous);
+    let stretch = start + 10 * page..start + 76 * page;
+    let mut part = with(heap, &[start..start + 80 * page]);
+    part.repeated = vec![stretch.clone()];
+    part.gaps = vec![start + page..start + 2 * page, stretch.end..stretch.end + page];
+    let plan = plan(&[part], START);
+    let places: Vec<_> = short(&plan).into_iter().map(|op| (op.0, (op.1 - start) / page, op.2 / page, op.3)).collect();
+    let stored = START + 10 * page;
+    assert_eq!(
+        places,
+        [
+            // The first part follows what lies before it.
+            (OP_PRIVATE_FILE, 0, 10 + 17, START),
+            (OP_PRIVATE_FILE, 27, 17, stored),
+            (OP_PRIVATE_FILE, 44, 17, stored),
+            (OP_PRIVATE_FILE, 61, 15, stored),
+            (OP_PRIVATE_FILE, 76, 4, stored + 17 * page),
+            (OP_ANONYMOUS, 80, 20, 0),
+        ]
+    );
+    let written: Vec<_> = plan.writes.iter().map(|one| ((one.address - start) / page, one.length / page)).collect();
+    assert_eq!(written, [(0, 1), (2, 8), (10, 17), (77, 3)]);
+    assert_eq!(plan.holes, [START + page..START + 2 * page, stored + 17 * page..stored + 18 * page]);
+    assert_eq!(plan.pages_end, stored + (17 + 4) * page);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::areas::{Area, Source};
 use super::kinds::{Counts, Kinds};
+use super::repeated;
 use super::template::{Template, TemplateError};
 use crate::proc::ProcError;
 use crate::proc::pagemap::Pagemap;
@@ -30,6 +31,8 @@ pub struct Contents {
     pub runs: Vec<Range<u64>>,
     /// Parts of the runs that are zero, in address order.
     pub gaps: Vec<Range<u64>>,
+    /// Stretches of one other byte within the runs, in address order.
+    pub repeated: Vec<Range<u64>>,
 }
 
 /// What decides about pages.
@@ -46,7 +49,7 @@ impl Selection<'_> {
     /// Looks through one area. Memory that cannot be read is made readable in the template first.
     pub fn of(&mut self, area: Area) -> Result<Contents, PagesError> {
         let template = self.template;
-        let mut gaps = Vec::new();
+        let [mut gaps, mut repeated] = [Vec::new(), Vec::new()];
         let runs = match area.source {
             Source::Wiped | Source::SharedFile { .. } => Vec::new(),
             Source::Carried => {
@@ -59,7 +62,8 @@ impl Selection<'_> {
             }
             Source::Anonymous | Source::PrivateFile { .. } if !area.holds_pages => Vec::new(),
             Source::Anonymous => {
-                let pages = self.of_anonymous(&area)?;
+                let pages;
+                (pages, repeated) = self.of_anonymous(&area)?;
                 // What is copied is copied with its gaps.
                 let native = area.mapped_from_image && self.kinds.is_native(&area);
                 let code = area.mapped_from_image && self.kinds.is_code(&area);
@@ -85,16 +89,19 @@ impl Selection<'_> {
                 runs
             }
         };
+        let left_out: Vec<_> =
+            repeated.iter().map(|stretch| stretch.start + repeated::stored(stretch)..stretch.end).collect();
         for run in &runs {
             for page in run.clone().step_by(PAGE as usize).filter(|&page| !holds(&gaps, page)) {
-                self.counts.in_image(self.kinds.of(&area, page));
+                let kind = self.kinds.of(&area, page);
+                if holds(&left_out, page) { self.counts.repeated(kind) } else { self.counts.in_image(kind) }
             }
         }
-        Ok(Contents { area, runs, gaps })
+        Ok(Contents { area, runs, gaps, repeated })
     }
 
-    /// The pages that are neither zero nor free heap.
-    fn of_anonymous(&mut self, area: &Area) -> Result<Vec<u64>, PagesError> {
+    /// The pages that are neither zero nor free heap, and stretches of them that hold one byte.
+    fn of_anonymous(&mut self, area: &Area) -> Result<(Vec<u64>, Vec<Range<u64>>), PagesError> {
         let Self { template, pagemap, kinds, dead, counts } = self;
         let mut pages = Vec::new();
         pagemap.visit(area.start..area.end, |page, state| {
@@ -106,12 +113,15 @@ impl Selection<'_> {
                 }
             }
         })?;
-        let mut zero = Vec::new();
+        let [mut zero, mut equal] = [Vec::new(), Vec::new()];
         for run in join(&pages, GAP) {
             make_readable(area, &run, template)?;
-            template.zero_pages(run.start, run.end - run.start, |page| zero.push(page))?;
+            let [more_zero, more_equal] = template.equal_pages(run.start, run.end - run.start)?;
+            zero.extend(more_zero);
+            equal.extend(more_equal);
         }
         // A page between two runs that were joined was absent, or is dead: it is not among the pages.
+        equal.retain(|page| pages.binary_search(page).is_ok());
         let mut zero = zero.into_iter().peekable();
         pages.retain(|&page| {
             while zero.next_if(|&candidate| candidate < page).is_some() {}
@@ -121,7 +131,8 @@ impl Selection<'_> {
             }
             !is_zero
         });
-        Ok(pages)
+        let repeated = repeated::find(&equal, template)?;
+        Ok((pages, repeated))
     }
 }
 

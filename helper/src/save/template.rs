@@ -2,7 +2,7 @@
 
 use super::packets::{Packet, PacketError, Packets};
 use crate::proc::{Process, status};
-use hotfork_abi::template::{END, PROTECT, RANGES, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE, ZERO_PAGES};
+use hotfork_abi::template::{END, EQUAL_PAGES, PROTECT, RANGES, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -83,22 +83,26 @@ impl Template {
         self.ask("make readable", &request, &[]).map(drop)
     }
 
-    /// Calls `zero` for each page of the range that holds nothing but zeros.
-    pub fn zero_pages(&self, address: u64, length: u64, mut zero: impl FnMut(u64)) -> Result<(), TemplateError> {
+    /// Pages of the range that hold one byte over and over, ascending: zeros, and any other.
+    pub fn equal_pages(&self, address: u64, length: u64) -> Result<[Vec<u64>; 2], TemplateError> {
+        let [mut zero, mut equal] = [Vec::new(), Vec::new()];
         let mut from = address;
         while from < address + length {
             let step = (address + length - from).min(SCAN_PAGES * PAGE);
-            let mut request = request(ZERO_PAGES, 1);
+            let mut request = request(EQUAL_PAGES, 1);
             request.ranges[0] = Range { address: from, length: step, offset: 0 };
             let reply = self.ask("read", &request, &[])?;
             for page in 0..step / PAGE {
-                if reply.zero[page as usize / 64] >> (page % 64) & 1 == 1 {
-                    zero(from + page * PAGE);
+                let is_in = |bits: &[u64]| bits[page as usize / 64] >> (page % 64) & 1 == 1;
+                if is_in(&reply.zero) {
+                    zero.push(from + page * PAGE);
+                } else if is_in(&reply.equal) {
+                    equal.push(from + page * PAGE);
                 }
             }
             from += step;
         }
-        Ok(())
+        Ok([zero, equal])
     }
 
     /// Memory of the template.

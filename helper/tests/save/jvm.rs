@@ -2,7 +2,7 @@
 
 use hotfork_abi::capture::*;
 use hotfork_abi::record::{CaptureRecord, KnownRange, MAGIC, RANGE_JAVA_HEAP, STATE_PARKED, ThreadSlot};
-use hotfork_abi::template::{END, PROTECT, Reply, Request, UP, Up, WRITE, ZERO_PAGES};
+use hotfork_abi::template::{END, EQUAL_PAGES, PROTECT, Reply, Request, UP, Up, WRITE};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text, VERSION};
 use nix::sys::socket::*;
 use std::cell::UnsafeCell;
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub const HEAP: u64 = 0x10_0000_0000;
+pub const HEAP_PAGES: u64 = 512;
+/// Pages of the heap that hold one byte.
+pub const SEVENS: std::ops::Range<u64> = 200..400;
 pub const HIDDEN: u64 = 0x11_0000_0000;
 pub const FILE: u64 = 0x12_0000_0000;
 pub const SHARED: u64 = 0x13_0000_0000;
@@ -151,10 +154,11 @@ impl Jvm {
             File::open(path).unwrap()
         };
         let write = libc::PROT_READ | libc::PROT_WRITE;
-        map(HEAP, 128, write, None, libc::MAP_PRIVATE);
+        map(HEAP, HEAP_PAGES, write, None, libc::MAP_PRIVATE);
         poke(HEAP, 1);
         poke(HEAP + PAGE, 0);
         poke(HEAP + 100 * PAGE, 2);
+        SEVENS.for_each(|page| (0..PAGE).for_each(|byte| poke(HEAP + page * PAGE + byte, 7)));
         map(HIDDEN, 1, write, None, libc::MAP_PRIVATE);
         poke(HIDDEN, 3);
         protect(HIDDEN, 1, libc::PROT_NONE);
@@ -206,7 +210,7 @@ impl Jvm {
         record.instance_entry = stand_in_alive as *const () as u64;
         record.entry_stack = STACK.0.get() as u64 + 4096 * 8 - 64;
         record.range_count = 1;
-        record.ranges[0] = KnownRange { address: HEAP, length: 128 * PAGE, kind: RANGE_JAVA_HEAP, spare: 0 };
+        record.ranges[0] = KnownRange { address: HEAP, length: HEAP_PAGES * PAGE, kind: RANGE_JAVA_HEAP, spare: 0 };
         record.java_home = Text::new("/nowhere/jdk");
         record.collector = Text::new("Serial");
         // SAFETY: the only thread that uses them fills them.
@@ -362,11 +366,13 @@ fn serve_template(control: RawFd, up: Up, dies: bool) -> ! {
                         reply.errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
                     }
                 }
-                ZERO_PAGES => {
+                EQUAL_PAGES => {
                     for page in 0..range.length / PAGE {
-                        let start = (range.address + page * PAGE) as *const u64;
-                        if std::slice::from_raw_parts(start, 512).iter().all(|&word| word == 0) {
-                            reply.zero[page as usize / 64] |= 1 << (page % 64);
+                        let start = (range.address + page * PAGE) as *const u8;
+                        let bytes = std::slice::from_raw_parts(start, PAGE as usize);
+                        if bytes.iter().all(|&byte| byte == bytes[0]) {
+                            let bits = if bytes[0] == 0 { &mut reply.zero } else { &mut reply.equal };
+                            bits[page as usize / 64] |= 1 << (page % 64);
                         }
                     }
                 }

@@ -302,7 +302,7 @@ fn manifest() -> Manifest {
             leader_tid: 1,
             clock_goes_on: false,
         },
-        pages: vec![PagesOfKind { kind: "code".into(), in_image: 4, zero: 0, dead: 0 }],
+        pages: vec![PagesOfKind { kind: "code".into(), in_image: 4, zero: 0, repeated: 0, dead: 0 }],
         mapping_count: 4,
         private_writable: 1 << 20,
         total_mapped: 1 << 20,

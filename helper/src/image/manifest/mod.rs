@@ -138,6 +138,8 @@ pub struct PagesOfKind {
     pub in_image: u64,
     /// Present in the JVM, all zero, not in the image.
     pub zero: u64,
+    /// Present in the JVM, one byte over and over, mapped from pages that hold the same byte.
+    pub repeated: u64,
     /// Present in the JVM, free Java heap or below a stack pointer, not in the image.
     pub dead: u64,
 }
