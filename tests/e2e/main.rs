@@ -13,6 +13,7 @@ mod limits;
 mod load;
 mod nap;
 mod odd;
+mod one_byte;
 mod plot;
 mod resnapshot;
 mod rest;
@@ -73,6 +74,7 @@ fn trials(world: &Arc<World>) -> Vec<Trial> {
         rest::trials(world),
         warm::trials(world),
         odd::trials(world),
+        one_byte::trials(world),
         plot::trials(world),
         resnapshot::trials(world),
         nap::trials(world),
