@@ -12,6 +12,9 @@ const PARTS: u64 = 4;
 /// `pages` hold one byte each over and over, and not zero; ascending.
 pub fn find(pages: &[u64], template: &Template) -> Result<Vec<Range<u64>>, TemplateError> {
     let long = long(pages);
+    if long.is_empty() {
+        return Ok(Vec::new());
+    }
     let bytes = template.gather(&long, 1)?;
     Ok(stretches(&long, &bytes))
 }

@@ -188,11 +188,18 @@ impl Instance {
         loop {
             std::thread::sleep(COMPILERS_REST);
             let now = self.used().compiling();
-            if now == before || Instant::now() > end {
+            if now == before && !self.compilers_want_to_run() || Instant::now() > end {
                 return now;
             }
             before = now;
         }
+    }
+
+    /// On a busy machine they may get no processor for longer than a look lasts.
+    fn compilers_want_to_run(&self) -> bool {
+        let tasks = fs::read_dir(self.process().path("task")).into_iter().flatten().flatten();
+        let mut stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        stats.any(|stat| is_runnable_compiler(&stat))
     }
 
     fn cpu(&self) -> u64 {
@@ -250,6 +257,11 @@ pub fn too_slow() -> String {
     format!("the instance was ended after {} s; name addresses that are answered sooner", TRIAL_AT_MOST.as_secs())
 }
 
+/// By /proc/PID/task/TID/stat: name in parentheses, state (proc(5)).
+fn is_runnable_compiler(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(name, rest)| name.contains("CompilerThre") && rest.starts_with('R'))
+}
+
 /// It leads a session, and so a process group, of its own.
 fn group(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
@@ -289,6 +301,14 @@ fn moved(line: &str) -> Option<(SocketAddr, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compilers_that_wait_for_a_processor_are_known() {
+        assert!(is_runnable_compiler("77 (C1 CompilerThre) R 1 2 3"));
+        for other in ["77 (C1 CompilerThre) S 1 2 3", "77 (pool-1-thread-1) R 1 2 3", ""] {
+            assert!(!is_runnable_compiler(other), "{other}");
+        }
+    }
 
     #[test]
     fn lines_about_listeners_are_read() {
