@@ -1,8 +1,7 @@
 //! A long stretch of one byte is in an image once, and whole in its instances, and in instances of those.
 
-use hotfork_tests::hotfork::{command, in_image_and_dead, inspected, take};
+use hotfork_tests::hotfork::{bytes_of, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
-use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, is_running};
 use hotfork_tests::{Outcome, ensure};
 use libtest_mimic::Trial;
@@ -26,9 +25,7 @@ fn is_held_once(cell: &Cell) -> Outcome {
     let again = stage.scratch.join("second-image");
     take(first.pid(), &again)?;
     is_left_out(&again)?;
-    let mut restore = command(["restore"]);
-    restore.arg(&again);
-    let second = Process::start("instance of an instance", restore)?;
+    let second = stage.restore_with(&again, |_| {})?;
     is_running(&second, "OneByte")?;
     for mut process in [second, first, original] {
         stage.check(&mut process)?;
@@ -37,11 +34,7 @@ fn is_held_once(cell: &Cell) -> Outcome {
 }
 
 fn is_left_out(image: &Path) -> Outcome {
-    let inspected = inspected(image)?;
-    let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
-    let heap = pages.iter().find(|pages| pages["kind"] == "java heap").ok_or("inspect tells no Java heap")?;
-    let bytes = heap["repeated"].as_u64().ok_or("inspect does not tell what is repeated")? * 4096;
-    let [held, _] = in_image_and_dead(image, "java heap")?;
+    let [bytes, held] = [bytes_of(image, "java heap", "repeated")?, bytes_of(image, "java heap", "in_image")?];
     ensure!(bytes >= LEAST, "{} MB are left out of {}, {} MB are in it", bytes >> 20, image.display(), held >> 20);
     Ok(())
 }

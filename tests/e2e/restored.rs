@@ -1,7 +1,7 @@
 //! What a restored JVM looks like from outside, and how it ends.
 
 use crate::cat::{Cat, Talk};
-use hotfork_tests::hotfork::{in_image_and_dead, take};
+use hotfork_tests::hotfork::{bytes_of, take};
 use hotfork_tests::matrix::{Cell, Extent, World, cells};
 use hotfork_tests::process::Process;
 use hotfork_tests::subject::{How, Stage, is_running};
@@ -157,14 +157,12 @@ fn captured_again_beside_foreign_libraries(cell: &Cell) -> Outcome {
     is_running(&first, "TempNativeLibrary")?;
     let image = stage.scratch.join("second-image");
     take(first.pid(), &image)?;
-    let [heap, _] = in_image_and_dead(&stage.image(), "java heap")?;
-    let [heap_again, _] = in_image_and_dead(&image, "java heap")?;
+    let heap = bytes_of(&stage.image(), "java heap", "in_image")?;
+    let heap_again = bytes_of(&image, "java heap", "in_image")?;
     ensure!(2 * heap_again > heap, "{heap_again} bytes of Java heap in the second image, {heap} in the first");
     // The second does not need it.
     std::fs::remove_file(stage.image()).during("remove the first image")?;
-    let mut restore = hotfork_tests::hotfork::command(["restore"]);
-    restore.arg(&image);
-    let second = Process::start("instance of an instance", restore)?;
+    let second = stage.restore_with(&image, |_| {})?;
     is_running(&second, "TempNativeLibrary")?;
     for mut process in [second, first, original] {
         stage.check(&mut process)?;

@@ -80,17 +80,18 @@ pub fn inspected(image: &Path) -> Outcome<serde_json::Value> {
 
 /// Bytes of the image's memory of this kind ("java heap", "code", "stacks"): in the image, and left out as dead.
 pub fn in_image_and_dead(image: &Path, kind: &str) -> Outcome<[u64; 2]> {
+    Ok([bytes_of(image, kind, "in_image")?, bytes_of(image, kind, "dead")?])
+}
+
+/// The same of one of the words that `inspect` has: "in_image", "zero", "repeated", "dead".
+pub fn bytes_of(image: &Path, kind: &str, what: &str) -> Outcome<u64> {
     let inspected = inspected(image)?;
     let pages = inspected["pages"].as_array().ok_or("inspect tells no pages")?;
     let of_kind = pages.iter().find(|pages| pages["kind"] == kind);
     let of_kind = of_kind.ok_or_else(|| format!("inspect tells no {kind}: {pages:?}"))?;
     let page = inspected["page_size"].as_u64().ok_or("inspect tells no page size")?;
-    let bytes = |what: &str| {
-        let count =
-            of_kind[what].as_u64().ok_or_else(|| format!("inspect does not tell {what} of {kind}: {of_kind}"))?;
-        Ok::<_, String>(count * page)
-    };
-    Ok([bytes("in_image")?, bytes("dead")?])
+    let count = of_kind[what].as_u64().ok_or_else(|| format!("inspect does not tell {what} of {kind}: {of_kind}"))?;
+    Ok(count * page)
 }
 
 pub fn snapshot_arguments(pid: u32, image: &Path) -> Vec<std::ffi::OsString> {

@@ -6,12 +6,10 @@
 //!  urls        the built-in load: addresses, asked for in a closed loop
 //!  ports       how soon a connection may be left for a new one
 //!  http        one connection of it
-//!  compilers   when the JVM's compilers need a rest of it
 //!  command     a load that is somebody else's program
 //! ```
 mod agent;
 mod command;
-mod compilers;
 pub mod driver;
 pub mod http;
 mod listening;

@@ -1,11 +1,10 @@
 //! The built-in load: a closed loop over a few kept-alive connections, with rests for the compilers. It pauses without
 //! connections: an image is taken of a service that nobody is connected to.
 
-use super::compilers;
 use super::http::{Answer, Connection};
 use super::ports;
 use super::target::{Manner, Target, Visitor};
-use crate::proc::Process;
+use crate::proc::{Process, compilers};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +13,8 @@ const CONNECTIONS: usize = 2;
 /// Requests over one connection: an instance is asked over a new one first, so what serves a new one is to be compiled for good as well, and
 /// that takes thousands. (With four in place of 32 the HTTP sample's first response came 0.6 to 1.5 ms sooner, and wrote 100 to 240 KB less.)
 const CONNECTION_LASTS: usize = 4;
-/// How long it asks before it looks whether the compilers keep up.
+/// How long it asks before it looks whether the compilers keep up: a load without pauses keeps them from what it asks of them. C2's queue,
+/// long under full load on few processors, is empty soon after the application pauses.
 const STRETCH: Duration = Duration::from_secs(2);
 /// They do if they need no more of it than a tenth.
 const BUSY: Duration = Duration::from_millis(200);

@@ -1,6 +1,7 @@
 //! Readers of /proc/PID files. Each parser takes the text, so that it can be tested on recorded files.
 
 pub mod auxv;
+pub mod compilers;
 pub mod fdinfo;
 pub mod maps;
 pub mod pagemap;

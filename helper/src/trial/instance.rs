@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::image::manifest::{Kind, Manifest};
-use crate::proc::Process;
+use crate::proc::{Process, compilers};
 use hotfork_abi::restore::FIRST_MOMENTS;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
@@ -58,14 +58,6 @@ pub struct Used {
     pub faults: u64,
     /// Name and CPU time in nanoseconds of each thread that used any.
     pub threads: Vec<(String, u64)>,
-}
-
-impl Used {
-    /// CPU time of HotSpot's compilers, in nanoseconds.
-    pub fn compiling(&self) -> u64 {
-        let compilers = self.threads.iter().filter(|(name, _)| name.contains("CompilerThre"));
-        compilers.map(|(_, cpu)| cpu).sum()
-    }
 }
 
 impl Instance {
@@ -184,22 +176,15 @@ impl Instance {
     pub fn compiled(&self, alive: Instant) -> u64 {
         std::thread::sleep(COMPILERS_BEGIN.saturating_sub(alive.elapsed()));
         let end = Instant::now() + COMPILERS_REST_WITHIN;
-        let mut before = self.used().compiling();
+        let mut before = compilers::cpu(self.process());
         loop {
             std::thread::sleep(COMPILERS_REST);
-            let now = self.used().compiling();
-            if now == before && !self.compilers_want_to_run() || Instant::now() > end {
-                return now;
+            let now = compilers::cpu(self.process());
+            if now == before && !compilers::want_to_run(self.process()) || Instant::now() > end {
+                return now.as_nanos() as u64;
             }
             before = now;
         }
-    }
-
-    /// On a busy machine they may get no processor for longer than a look lasts.
-    fn compilers_want_to_run(&self) -> bool {
-        let tasks = fs::read_dir(self.process().path("task")).into_iter().flatten().flatten();
-        let mut stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
-        stats.any(|stat| is_runnable_compiler(&stat))
     }
 
     fn cpu(&self) -> u64 {
@@ -257,11 +242,6 @@ pub fn too_slow() -> String {
     format!("the instance was ended after {} s; name addresses that are answered sooner", TRIAL_AT_MOST.as_secs())
 }
 
-/// By /proc/PID/task/TID/stat: name in parentheses, state (proc(5)).
-fn is_runnable_compiler(stat: &str) -> bool {
-    stat.rsplit_once(") ").is_some_and(|(name, rest)| name.contains("CompilerThre") && rest.starts_with('R'))
-}
-
 /// It leads a session, and so a process group, of its own.
 fn group(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
@@ -301,14 +281,6 @@ fn moved(line: &str) -> Option<(SocketAddr, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn compilers_that_wait_for_a_processor_are_known() {
-        assert!(is_runnable_compiler("77 (C1 CompilerThre) R 1 2 3"));
-        for other in ["77 (C1 CompilerThre) S 1 2 3", "77 (pool-1-thread-1) R 1 2 3", ""] {
-            assert!(!is_runnable_compiler(other), "{other}");
-        }
-    }
 
     #[test]
     fn lines_about_listeners_are_read() {
