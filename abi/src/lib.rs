@@ -21,7 +21,7 @@ pub use text::Text;
 
 /// Changes whenever any structure of this crate changes, or who says what when. Agent and helper refuse each other unless
 /// this and the package version agree exactly.
-pub const ABI_VERSION: u32 = 20;
+pub const ABI_VERSION: u32 = 21;
 
 /// Version of the package, part of the greeting between agent and helper.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

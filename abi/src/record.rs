@@ -62,7 +62,8 @@ crate::plain_struct! {
         /// In an instance threads are made in an order of their own: index of the slot whose thread comes as this slot's index says. The
         /// leader is the first, the capturer the second (or both are one).
         pub nth: u32,
-        pub spare: u32,
+        /// In an instance: the processor that the thread was made on.
+        pub made_on: u32,
         /// Address of HotSpot's `OSThread::_thread_id`, 0 for threads that HotSpot does not know.
         pub os_thread_id: u64,
         pub tid: i32,

@@ -10,7 +10,7 @@ use crate::descriptors::{HandError, HandedOver};
 use crate::freeze::Frozen;
 use crate::state::{slot, state_of};
 use crate::syscall::{call, exit_group, futex_wait, kill, monotonic, set_signal_mask};
-use crate::{Errno, instance, template, waits};
+use crate::{Errno, instance, revival, template, waits};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::{CaptureRecord, STATE_PARKED};
 use linux_raw_sys::general as nr;
@@ -125,7 +125,7 @@ pub fn fork(
     // SAFETY: slot 0 is the capturer's; the template's stack is static and used by the child alone.
     let result = unsafe { hotfork_fork(own, template::stack_top(), template::template_main) };
     if result == INSTANCE {
-        instance::rejoin(own);
+        revival::rejoin(own);
         instance::release_whoever_runs();
         frozen.unblock();
         return Ok(World::Instance);

@@ -3,44 +3,34 @@
 //! # Safety contract of this file
 //! `instance_prepare` runs once in a process, with no other thread but perhaps the restorer's second one, which brings pages in by madvise(2) and
 //! uses no memory but the scaffold, until it calls `instance_others`; then `instance_entry`, on the entry stack. The address space is the
-//! template's. Slots are the template's: each revived thread uses its own, and whoever claims a number may use its slot until then.
+//! template's.
 #![allow(unsafe_code)]
 
-use crate::arch::{ARCH_SET_FS, Frame, hotfork_return, hotfork_revive, hotfork_wake, touch};
+use crate::arch::touch;
+use crate::clock;
+use crate::revival::{self, Count};
 use crate::say::die;
-use crate::state::slot;
-use crate::syscall::{call, futex_wait, futex_wake_all, gettid, membarrier, monotonic, prctl_number, set_sigaction};
+use crate::syscall::{futex_wait, futex_wake_all, membarrier, monotonic, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
-use crate::{clock, waits};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::record::{FLAG_HELD, FLAG_LATE, ThreadSlot};
 use hotfork_abi::restore::{FIRST_MOMENTS, InstanceArgs, TIME_THREADS};
 use hotfork_abi::{PAGE, Plain};
 use linux_raw_sys::general as nr;
-use linux_raw_sys::prctl::PR_SET_NAME;
 
 /// Two releases: first the JVM's own threads, then those of the application that were held back.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 static SECOND: AtomicU32 = AtomicU32::new(0);
-/// Threads of this instance that exist and stand in their handlers.
-static REVIVED: AtomicU32 = AtomicU32::new(0);
-/// How many there will be.
-static EXPECTED: AtomicU32 = AtomicU32::new(0);
 /// Which instance this is: a captured instance restores as the next one.
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// CLOCK_MONOTONIC when this instance began.
 static START: AtomicU64 = AtomicU64::new(0);
-
-/// CLOCK_MONOTONIC when all threads of this instance existed.
-static COMPLETE: AtomicU64 = AtomicU64::new(0);
 /// Whether one of them runs on at the first release; else all sleep, or are kept.
 static SOMEBODY_RUNS: AtomicBool = AtomicBool::new(false);
 /// See `went_on`.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
-
-/// The next thread that is to be made.
-static NEXT: AtomicU32 = AtomicU32::new(0);
+static COUNT: Count = Count::new();
 /// `InstanceArgs::nap`
 static NAP: AtomicU64 = AtomicU64::new(0);
 
@@ -49,11 +39,6 @@ struct Arguments(UnsafeCell<Option<InstanceArgs>>);
 unsafe impl Sync for Arguments {}
 static ARGUMENTS: Arguments = Arguments(UnsafeCell::new(None));
 
-const RSEQ_SIGNATURE: u64 = 0x5305_3053;
-/// What glibc registers, whatever part of it is in use.
-const RSEQ_LENGTH: u64 = 32;
-/// `RSEQ_CPU_ID_REGISTRATION_FAILED`
-const RSEQ_FAILED: u32 = -2i32 as u32;
 const SIGNALS: i32 = 64;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
@@ -89,15 +74,8 @@ pub unsafe extern "C" fn instance_prepare(arguments: *const InstanceArgs) {
         }
     }
     NAP.store(nap, SeqCst);
-    REVIVED.store(0, SeqCst);
-    COMPLETE.store(0, SeqCst);
     WENT_ON.store(0, SeqCst);
-    NEXT.store(CAPTURER + 1, SeqCst);
-}
-
-/// The restorer's second thread makes threads, beside the first one.
-pub extern "C" fn instance_others() {
-    while revive_next() {}
+    COUNT.restart();
 }
 
 /// Where the restorer jumps to.
@@ -107,31 +85,8 @@ pub extern "C" fn instance_others() {
 pub unsafe extern "C" fn instance_entry(arguments: *const InstanceArgs) -> ! {
     // SAFETY: the restorer passes valid arguments, and no thread that uses them exists yet.
     unsafe { *ARGUMENTS.0.get() = Some(*arguments) };
-    if EXPECTED.load(SeqCst) > CAPTURER {
-        revive(CAPTURER);
-    }
-    while revive_next() {}
     // SAFETY: the template filled the record before it became an image.
-    become_leader(unsafe { (*RECORD.get()).leader as u32 })
-}
-
-/// In the order of `fork::order` the leader is 0, which the process's first thread becomes. The capturer, which has most to do, is the
-/// next (where it is not the leader itself).
-const CAPTURER: u32 = 1;
-
-/// Where there are more processors: one after the other would take as long as all clone calls together.
-fn revive_two() {
-    let _ = revive_next() && revive_next();
-}
-
-/// Makes a thread that nobody has made yet; whether there was one.
-fn revive_next() -> bool {
-    let number = NEXT.fetch_add(1, SeqCst);
-    let there_is_one = number < EXPECTED.load(SeqCst);
-    if there_is_one {
-        revive(number);
-    }
-    there_is_one
+    revival::begin(unsafe { (*RECORD.get()).leader as u32 })
 }
 
 fn restore_signals(ignored: u64) {
@@ -156,115 +111,6 @@ fn restore_signals(ignored: u64) {
     }
 }
 
-/// Makes the thread that is so far back in the order.
-fn revive(number: u32) {
-    // SAFETY: `fork::order` wrote as many as there are threads.
-    let index = slot(number).map_or(u32::MAX, |slot| unsafe { (*slot).nth });
-    let Some(slot) = slot(index) else { die("an image names a thread that it does not hold", index.into()) };
-    // SAFETY: no other thread uses the slot yet; a parked thread's stack is mapped and writable.
-    unsafe { own_first_pages(slot) };
-    let flags = nr::CLONE_VM
-        | nr::CLONE_FS
-        | nr::CLONE_FILES
-        | nr::CLONE_SIGHAND
-        | nr::CLONE_THREAD
-        | nr::CLONE_SYSVSEM
-        | nr::CLONE_SETTLS
-        | nr::CLONE_CHILD_SETTID
-        | nr::CLONE_CHILD_CLEARTID;
-    // SAFETY: the slot's FS base and tid address are those of a thread that parked, its frame is as it was then (the capturer's
-    // registers and stack are), and nobody else uses the slot's stack.
-    let tid = unsafe { hotfork_revive(slot, flags.into(), back) };
-    if tid < 0 {
-        die("could not make all threads of the image: raise the limit on processes (ulimit -u, pids.max)", tid);
-    }
-}
-
-/// A thread that stood still in its handler, on the slot's stack: waits for its release, and goes on where it was interrupted.
-extern "C" fn back(slot: *mut ThreadSlot) -> ! {
-    revive_two();
-    rejoin(slot);
-    // SAFETY: the slot is the calling thread's, which has not returned from its handler.
-    match unsafe { waits::undisturbed(slot) } {
-        Some(wait) => wait.call_again(),
-        None => wait_for_release(slot),
-    }
-    // SAFETY: the slot is the calling thread's, which parked in its handler, below its frame.
-    unsafe { hotfork_return(slot) }
-}
-
-/// Writes to the pages that the thread will write first, before anybody reads them: the copy of a page that was read
-/// interrupts every processor that runs another thread of this process.
-///
-/// # Safety
-/// `slot` is a parked thread's.
-unsafe fn own_first_pages(slot: *mut ThreadSlot) {
-    // SAFETY: by the contract of this function; the capturer goes on at its stack pointer, and the deadline, which
-    // `freeze::classify` found, lies on the thread's stack or in its owner's memory.
-    unsafe {
-        match (*slot).edited[0] {
-            _ if (*slot).ucontext == 0 => touch((*slot).registers.rsp),
-            0 => {}
-            deadline => touch(deadline),
-        }
-    }
-}
-
-fn become_leader(index: u32) -> ! {
-    let Some(slot) = slot(index) else { die("an image names a first thread that it does not hold", index.into()) };
-    // SAFETY: the leader's slot holds addresses of its own `struct pthread`, mapped where it was; glibc
-    // keeps the tid in the word that clear_tid names.
-    unsafe {
-        *((*slot).clear_tid as *mut i32) = gettid().unwrap_or(0) as i32;
-        let _ = call(nr::__NR_set_tid_address, [(*slot).clear_tid, 0, 0, 0, 0, 0]);
-        let _ = call(nr::__NR_arch_prctl, [ARCH_SET_FS, (*slot).fs_base, 0, 0, 0, 0]);
-        if (*slot).ucontext == 0 { hotfork_wake(slot) } else { back(slot) }
-    }
-}
-
-/// What a revived thread does first: tells the kernel what only the thread itself can tell.
-pub(crate) fn rejoin(slot: *mut ThreadSlot) {
-    // SAFETY: the slot is the calling thread's own; its addresses are of the thread's own `struct
-    // pthread` and `OSThread`, mapped where they were.
-    unsafe {
-        let _ = call(nr::__NR_set_robust_list, [(*slot).robust_list, (*slot).robust_length, 0, 0, 0, 0]);
-        register_rseq((*slot).fs_base);
-        let _ = prctl_number(PR_SET_NAME, (&raw const (*slot).name) as u64);
-        if (*slot).os_thread_id != 0 {
-            *((*slot).os_thread_id as *mut i32) = gettid().unwrap_or(0) as i32;
-        }
-        if (*slot).ucontext != 0 {
-            let least = if (*slot).flags & FLAG_HELD == 0 { FIRST_MOMENTS } else { 0 };
-            let frame = Frame::new((*slot).ucontext);
-            (*slot).edited = waits::keep_waiting(frame, START.load(SeqCst), least);
-            waits::keep_polling(frame);
-        }
-    }
-    // Each wake costs whoever waits a turn of a processor, and a virtual machine an interrupt: the last one does it.
-    if REVIVED.fetch_add(1, SeqCst) + 1 == EXPECTED.load(SeqCst) {
-        COMPLETE.store(monotonic(), SeqCst);
-        futex_wake_all(&REVIVED, false);
-    }
-}
-
-/// # Safety
-/// `fs_base` is the calling thread's.
-unsafe fn register_rseq(fs_base: u64) {
-    // SAFETY: the record was filled before the image was written.
-    let (offset, size) = unsafe { ((*RECORD.get()).rseq_offset, (*RECORD.get()).rseq_size) };
-    if size == 0 {
-        return;
-    }
-    let area = fs_base.wrapping_add_signed(offset);
-    // SAFETY: the area is glibc's own rseq area of this thread, 32 bytes at least.
-    unsafe {
-        if call(nr::__NR_rseq, [area, RSEQ_LENGTH, 0, RSEQ_SIGNATURE, 0, 0]).is_err() {
-            // Else sched_getcpu would answer with the capture's CPU for ever.
-            *((area + 4) as *mut u32) = RSEQ_FAILED;
-        }
-    }
-}
-
 /// Where the words lie that an instance's beginning writes.
 pub(crate) fn word() -> u64 {
     EPOCH.as_ptr() as u64
@@ -275,8 +121,17 @@ pub fn epoch() -> u32 {
     EPOCH.load(SeqCst)
 }
 
+pub(crate) fn count() -> &'static Count {
+    &COUNT
+}
+
+/// CLOCK_MONOTONIC when this instance began.
+pub(crate) fn start() -> u64 {
+    START.load(SeqCst)
+}
+
 /// Holds a revived thread in its handler until its release.
-fn wait_for_release(slot: *mut ThreadSlot) {
+pub(crate) fn wait_for_release(slot: *mut ThreadSlot) {
     // SAFETY: the slot is the calling thread's own, its flags were set before the fork.
     let flags = unsafe { (*slot).flags };
     let word = if flags & (FLAG_HELD | FLAG_LATE) != 0 { &SECOND } else { &FIRST };
@@ -310,7 +165,7 @@ fn wait_until(word: &AtomicU32, value: u32, nanoseconds: u64) {
 
 /// Before the fork: so many threads are parked, and one of them runs on or none does.
 pub(crate) fn expect(count: u32, somebody_runs: bool) {
-    EXPECTED.store(count, SeqCst);
+    revival::expect(count);
     SOMEBODY_RUNS.store(somebody_runs, SeqCst);
 }
 
@@ -327,15 +182,7 @@ pub fn first_release() {
     if FIRST.load(SeqCst) == EPOCH.load(SeqCst) {
         return;
     }
-    loop {
-        let seen = REVIVED.load(SeqCst);
-        if seen >= EXPECTED.load(SeqCst) {
-            break;
-        }
-        futex_wait(&REVIVED, seen, u64::MAX / 2, false);
-    }
-    // The last one has counted itself, and is about to write it down.
-    set_time(TIME_THREADS, Some(COMPLETE.load(SeqCst)).filter(|&time| time != 0).unwrap_or_else(monotonic));
+    set_time(TIME_THREADS, revival::complete());
     FIRST.store(EPOCH.load(SeqCst), SeqCst);
     futex_wake_all(&FIRST, false);
 }

@@ -11,11 +11,12 @@
 //!  fork        the capturing thread forks; the child is the template
 //!  template    the child serves the helper: it writes its own memory
 //!  sampling    where threads were when the detector's timers went off
-//!  instance    entry of a restored process: signal dispositions, threads, release
+//!  instance    entry of a restored process: signal dispositions, release
+//!  revival     its threads are made, and come back
 //!  waits       what becomes of waits that were under way, in an instance
 //! ```
 //! Who runs where: `freeze`, `descriptors` and `fork` in the capturing thread of the JVM; `handler` in
-//! every other thread of it; `template` in the forked child; `instance` in a restored process. `clock` is what HotSpot
+//! every other thread of it; `template` in the forked child; `instance` and `revival` in a restored process. `clock` is what HotSpot
 //! calls for the time in an instance.
 #![no_std]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
@@ -29,6 +30,7 @@ pub mod handler;
 pub mod hotspot;
 pub mod instance;
 pub mod later;
+mod revival;
 pub mod sampling;
 mod say;
 mod socket;

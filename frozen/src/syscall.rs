@@ -49,6 +49,7 @@ numbers_only! {
     pub fn kill(pid: i32, signal: i32) = nr::__NR_kill;
     pub fn membarrier(command: u32) = nr::__NR_membarrier;
     pub fn prctl_number(option: u32, value: u64) = nr::__NR_prctl;
+    pub fn sched_yield() = nr::__NR_sched_yield;
 }
 
 pub fn exit_group(status: i32) -> ! {
@@ -89,6 +90,14 @@ pub fn monotonic() -> u64 {
 
 pub fn clocks() -> Clocks {
     Clocks { monotonic: monotonic(), boottime: clock(nr::CLOCK_BOOTTIME), realtime: clock(nr::CLOCK_REALTIME) }
+}
+
+/// The processor that the calling thread is on.
+pub fn getcpu() -> u32 {
+    let mut cpu = 0u32;
+    // SAFETY: the kernel writes one number; the others that it could write are not asked for (null).
+    let _ = unsafe { call(nr::__NR_getcpu, [(&raw mut cpu) as u64, 0, 0, 0, 0, 0]) };
+    cpu
 }
 
 const EFAULT: i32 = 14;

@@ -66,7 +66,7 @@ pub(crate) fn prepare(record: CaptureRecord, control: i32, shared: u64) {
         *SHARED.get() = shared;
         *RECORD.get() = record;
         (*RECORD.get()).instance_prepare = crate::instance::instance_prepare as *const () as u64;
-        (*RECORD.get()).instance_others = crate::instance::instance_others as *const () as u64;
+        (*RECORD.get()).instance_others = crate::revival::instance_others as *const () as u64;
         (*RECORD.get()).instance_entry = crate::instance::instance_entry as *const () as u64;
         (*RECORD.get()).entry_stack = stack_top();
         let [.., first, second] = &mut (*RECORD.get()).written;
