@@ -35,6 +35,8 @@ crate::plain_struct! {
         /// free from the start.
         pub zones: [[u64; 2]; ZONES],
         pub zone_count: u64,
+        /// All that does not lie in the zones is mapped from this address on.
+        pub mapped_down_to: u64,
         /// Index of the operation that failed.
         pub failed_at: u64,
         /// Index of the first prefetch that nobody has begun with.

@@ -22,6 +22,13 @@ pub const OP_NONE: u32 = 7;
 /// Behind all others.
 pub const OP_ADVISE_LATER: u32 = 8;
 
+/// A byte of each `READ_AHEAD` bytes is read, by the restore's first thread while the second one still maps. Memory of files that nobody may
+/// write to. Behind all others that it could lie over.
+pub const OP_READ_AHEAD: u32 = 9;
+
+/// What one page fault maps of a file, from a multiple of it on (the kernel's fault_around_bytes).
+pub const READ_AHEAD: u64 = 64 << 10;
+
 /// madvise(2): makes pages one's own as a write to each would. Since Linux 5.14; before, the advice is refused and
 /// each page is brought in when it is written.
 pub const MADV_POPULATE_WRITE: u32 = 23;

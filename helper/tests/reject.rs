@@ -4,7 +4,7 @@
 mod tiny;
 
 use hotfork_abi::PAGE;
-use hotfork_abi::restore::{MADV_POPULATE_READ, MADV_POPULATE_WRITE, OP_ADVISE_LATER};
+use hotfork_abi::restore::{MADV_POPULATE_READ, MADV_POPULATE_WRITE, OP_ADVISE_LATER, OP_PRIVATE_FILE, OP_READ_AHEAD};
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use hotfork_helper::image::format::{FORMAT_VERSION, PAGES_START};
 use hotfork_helper::image::manifest::{MappedFile, Thread, Trial, VdsoSymbol};
@@ -153,6 +153,10 @@ fn prefetch_sets_that_no_trial_made() {
     unsound("read-ahead", &[read(OP_ADVISE)]);
     let one_more = [prefetch(STACK, stack_pages), read(OP_ADVISE_LATER)];
     unfit("read-later-too-much", with_prefetch(&one_more), 110, "map operation 8 makes no sense");
+    let now = |address, pages| operation(OP_READ_AHEAD, address, pages * PAGE, 0, 0);
+    unsound("read-nowhere", &[now(0x20_0000_0000, 1)]);
+    unsound("read-what-is-written", &[now(STACK, 1)]);
+    unsound("read-over-the-end", &[now(CODE, 2)]);
     let emptied = MapOperation { flags: libc::MADV_DONTNEED as u32, ..prefetch(DATA, 1) };
     unfit("advice", with_prefetch(&[emptied]), 110, "map operation 7 makes no sense");
 }
@@ -168,6 +172,7 @@ fn other_prefetch_sets_do_no_harm() {
             vec![MapOperation { flags: MADV_POPULATE_READ, operation: OP_ADVISE_LATER, ..prefetch(CODE, 1) }],
         ),
         ("twice", vec![prefetch(STACK, 2), prefetch(STACK, 2)]),
+        ("read-ahead", vec![operation(OP_READ_AHEAD, CODE, PAGE, 0, 0)]),
     ] {
         let scratch = Scratch::new(&format!("prefetch-{name}"));
         let mut tiny = Tiny::new();
@@ -243,6 +248,28 @@ fn changed_files() {
     unfit("size", with(MappedFile { size: 5, ..file.clone() }), 111, "(5 bytes then, 4 now); put it back");
     std::fs::remove_file(&path).unwrap();
     unfit("gone", with(file), 111, "lib.so, which the image maps, cannot be opened: No such file");
+}
+
+/// Behind a file's last page memory is mapped, and to read it kills.
+#[test]
+fn a_mapped_file_is_read_ahead_to_its_end_only() {
+    let scratch = Scratch::new("library-end");
+    let path = scratch.0.join("lib.so");
+    std::fs::write(&path, [b'x'; PAGE as usize + 1]).unwrap();
+    let mtime = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mtime = mtime.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let file = MappedFile { path, size: PAGE + 1, mtime, build_id: String::new(), digest: None };
+    let reading = |pages: u64| {
+        let mut tiny = Tiny::new();
+        tiny.manifest.files.push(file.clone());
+        let mapped = operation(OP_PRIVATE_FILE, 0x10_4000_0000, 4 * PAGE, 0, libc::PROT_READ);
+        tiny.operations.insert(0, MapOperation { file: 1, ..mapped });
+        tiny.operations.push(operation(OP_READ_AHEAD, 0x10_4000_0000, pages * PAGE, 0, 0));
+        restore(&scratch.image(&tiny.bytes()))
+    };
+    let output = reading(2);
+    assert_eq!(output.status.code(), Some(GOOD), "{}", stderr(&output));
+    refused(&reading(3), 110, "map operation 8 makes no sense");
 }
 
 /// Runs a restore under limits that a shell sets.

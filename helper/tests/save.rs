@@ -111,7 +111,14 @@ fn a_whole_image() {
     let maps = operations
         .iter()
         .filter(|operation| matches!(operation.operation, OP_ANONYMOUS | OP_PRIVATE_FILE | OP_SHARED_FILE));
-    assert!(maps.map(|operation| operation.address).is_sorted());
+    // From the top down: what is not below all that was mapped before it lies over some of that.
+    let mut before: Vec<std::ops::Range<u64>> = Vec::new();
+    for range in maps.map(|operation| operation.address..operation.address + operation.length) {
+        let below_all = before.iter().all(|other| range.end <= other.start);
+        let over_some = before.iter().any(|other| range.start < other.end && other.start < range.end);
+        assert!(below_all || over_some, "{range:x?} after {before:x?}");
+        before.push(range);
+    }
     let kinds = |address: u64| of(address).map(|operation| operation.operation).collect::<Vec<_>>();
     assert_eq!((kinds(HEAP), kinds(HEAP + PAGE)), (vec![OP_PRIVATE_FILE], vec![OP_ANONYMOUS]));
     assert_eq!(of(HIDDEN).map(|operation| operation.protection).collect::<Vec<_>>(), [0]);

@@ -5,14 +5,14 @@
 //! # Safety contract of this file
 //! `unsafe` is used to share an `Ahead`, which lies in the scaffold for as long as either thread uses it: the words that change
 //! are only touched atomically, the others were written before there was a second thread. The image's function is called when all of
-//! it is mapped.
+//! it is mapped; its memory is read where it is.
 
 use crate::numbers::*;
 use crate::operations::{Operations, bring_in};
 use crate::sys;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::ahead::*;
-use hotfork_abi::restore::MapOperation;
+use hotfork_abi::restore::{MapOperation, READ_AHEAD};
 
 /// Prefetches that one thread begins with at a time.
 const CLAIM: usize = 8;
@@ -51,6 +51,11 @@ impl Shared {
         unsafe { AtomicU32::from_ptr(&raw mut (*self.0).state) }
     }
 
+    fn mapped_down_to(&self) -> &AtomicU64 {
+        // SAFETY: as for `state`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.0).mapped_down_to) }
+    }
+
     fn failed_at(&self) -> &AtomicU64 {
         // SAFETY: as for `state`.
         unsafe { AtomicU64::from_ptr(&raw mut (*self.0).failed_at) }
@@ -85,13 +90,16 @@ impl Shared {
         if !self.begin(AHEAD_MAPS) {
             return;
         }
-        let (operations, mut end) = (self.operations(), 0);
+        let (operations, mut lowest) = (self.operations(), u64::MAX);
         for (index, operation) in operations.but_prefetch() {
             wait_while(|| self.files_open().load(SeqCst) <= u64::from(operation.file));
-            // They come in the order of their addresses: what does not lie over an earlier one must lie over nothing. Else the helper has
-            // memory there all the same, and whatever is left waits for the first thread.
-            let first_there = operation.address >= end;
-            end = end.max(operation.address + operation.length);
+            // They come from the top of the address space down: what does not lie over an earlier one must lie over nothing. Else the helper
+            // has memory there all the same, and whatever is left waits for the first thread.
+            let first_there = operation.address + operation.length <= lowest;
+            if first_there {
+                self.mapped_down_to().store(lowest, SeqCst);
+            }
+            lowest = lowest.min(operation.address);
             let carried_out = match (self.in_zone(operation), first_there) {
                 (true, _) => Ok(()),
                 (false, true) => operations.carry_out_on_free_ground(operation),
@@ -144,6 +152,7 @@ impl Shared {
             prepare();
             return bring_in(operations.prefetch());
         }
+        self.read_ahead();
         wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS);
         unmap_zones(self.zones());
         // What the second thread did not come to; what fails here too ends the restore with a line.
@@ -157,6 +166,23 @@ impl Shared {
         prepare();
         self.state().store(AHEAD_PREPARED, SeqCst);
         self.share_prefetch();
+    }
+
+    /// Page faults of the instance's first moments are taken while there is nothing else to do. A fault needs no lock of the address space,
+    /// where the memory is a file's and read only; nor does anybody copy such pages later, which would interrupt this processor.
+    fn read_ahead(&self) {
+        for one in self.operations().read_ahead().filter(|one| !self.in_zone(one)) {
+            let mut address = one.address;
+            while address < one.address + one.length {
+                wait_while(|| self.state().load(SeqCst) == AHEAD_MAPS && address < self.mapped_down_to().load(SeqCst));
+                if self.state().load(SeqCst) != AHEAD_MAPS {
+                    return;
+                }
+                // SAFETY: the address is mapped by now, readable and within its file: the helper has seen to that.
+                let _ = unsafe { (address as *const u8).read_volatile() };
+                address = (address & !(READ_AHEAD - 1)) + READ_AHEAD;
+            }
+        }
     }
 
     fn share_prefetch(&self) {

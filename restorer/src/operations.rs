@@ -53,10 +53,16 @@ impl<'a> Operations<'a> {
         self.list.iter().filter(|one| one.operation == OP_ADVISE_LATER)
     }
 
-    /// All others, in order, with their indices.
+    /// What the first thread reads while the second one maps.
+    pub fn read_ahead(&self) -> impl Iterator<Item = &'a MapOperation> {
+        self.list.iter().filter(|one| one.operation == OP_READ_AHEAD)
+    }
+
+    /// All that is to be done before the image is complete, in order, with the indices.
     pub fn but_prefetch(&self) -> impl Iterator<Item = (usize, &'a MapOperation)> {
         let prefetch = self.bounds();
-        self.list.iter().enumerate().filter(move |(index, _)| !prefetch.contains(index))
+        let ahead = |one: &MapOperation| matches!(one.operation, OP_ADVISE_LATER | OP_READ_AHEAD);
+        self.list.iter().enumerate().filter(move |(index, one)| !prefetch.contains(index) && !ahead(one))
     }
 
     /// Does what one operation says, a prefetch as any other.

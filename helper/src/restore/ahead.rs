@@ -62,6 +62,7 @@ pub fn begin(scaffold: &Scaffold, zones: &Zones, operation_count: usize) -> bool
         *place = [zone.start, zone.end];
     }
     ahead.zone_count = zones.0.len() as u64;
+    ahead.mapped_down_to = u64::MAX;
     ahead.files_open = 1;
     ahead.state = AHEAD_TAKEN;
     let elsewhere = if *zones == Zones::everything() { None } else { other_processors() };

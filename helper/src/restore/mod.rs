@@ -14,7 +14,7 @@ mod hole;
 mod instance;
 pub mod mapped_files;
 mod operations;
-pub use operations::merge as merged;
+pub use operations::{is_read_only_file, merge as merged};
 mod own_descriptors;
 mod perf;
 mod places;
@@ -142,6 +142,7 @@ impl Prepared {
         if second_thread {
             ahead::share_threads(&scaffold, image.manifest.entry.instance_others);
         }
+        check_reads(&image)?;
         for (_, question) in fit::TASKS {
             question(&image, second_thread.into())?;
         }
@@ -200,7 +201,6 @@ fn build(space: &Space, image: &mut Image, copy_code: bool) -> io::Result<(Scaff
 /// What they occupy, if each makes sense.
 fn check_operations(image: &Image) -> Result<Vec<Range<u64>>, Refusal> {
     let (operations, files) = (image.operations(), image.manifest.files.len());
-    let damaged = |index| Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again"));
     if let Some(index) = operations::first_unsound(operations, &image.header, files) {
         return Err(damaged(index));
     }
@@ -209,6 +209,18 @@ fn check_operations(image: &Image) -> Result<Vec<Range<u64>>, Refusal> {
         Some(index) => Err(damaged(index)),
         None => Ok(occupied),
     }
+}
+
+/// Refuses to read ahead where that would kill this process. Asked when the second thread is at work: what is read is the first one's matter.
+fn check_reads(image: &Image) -> Result<(), Refusal> {
+    match advice::first_unreadable(image.operations(), &image.manifest) {
+        Some(index) => Err(damaged(index)),
+        None => Ok(()),
+    }
+}
+
+fn damaged(index: usize) -> Refusal {
+    Refusal::damaged(format!("is damaged: map operation {index} makes no sense; take it again"))
 }
 
 fn open_times(path: &Path) -> Result<File, Refusal> {
@@ -223,7 +235,8 @@ fn open_times(path: &Path) -> Result<File, Refusal> {
 
 /// Everything that a restore asks, all answers, and the pages besides: for `check`.
 pub fn findings(image: &Image) -> Vec<(String, Result<(), Refusal>)> {
-    let mut findings = vec![("operations".to_owned(), check_operations(image).map(drop))];
+    let operations = check_operations(image).and_then(|_| check_reads(image));
+    let mut findings = vec![("operations".to_owned(), operations)];
     findings.extend(fit::LIMITS.map(|(name, question)| (name.to_owned(), question(image))));
     findings.extend(fit::TASKS.map(|(name, question)| (name.to_owned(), question(image, 0))));
     findings.extend(fit::QUESTIONS.map(|(name, question)| (name.to_owned(), question(image))));

@@ -10,6 +10,7 @@ use std::ops::Range;
 pub const ADDRESS_SPACE_END: u64 = (1 << 47) - PAGE;
 
 const EXEC: u32 = libc::PROT_EXEC as u32;
+const READ: u32 = libc::PROT_READ as u32;
 const READ_WRITE: u32 = (libc::PROT_READ | libc::PROT_WRITE) as u32;
 
 pub const fn is_mapping(operation: &MapOperation) -> bool {
@@ -18,8 +19,16 @@ pub const fn is_mapping(operation: &MapOperation) -> bool {
 
 /// Brings pages in ahead of need.
 pub const fn is_prefetch(operation: &MapOperation) -> bool {
-    matches!(operation.operation, OP_ADVISE | OP_ADVISE_LATER)
-        && matches!(operation.flags, MADV_POPULATE_WRITE | MADV_POPULATE_READ)
+    match operation.operation {
+        OP_ADVISE | OP_ADVISE_LATER => matches!(operation.flags, MADV_POPULATE_WRITE | MADV_POPULATE_READ),
+        OP_READ_AHEAD => true,
+        _ => false,
+    }
+}
+
+/// Memory of a file that nobody may write to.
+pub const fn is_read_only_file(operation: &MapOperation) -> bool {
+    matches!(operation.operation, OP_PRIVATE_FILE | OP_SHARED_FILE) && operation.protection & READ_WRITE == READ
 }
 
 pub fn drop(operation: &mut MapOperation) {
@@ -44,7 +53,7 @@ fn is_sound(operation: &MapOperation, header: &Header, files: u64) -> bool {
     let has_file = u64::from(operation.file) <= files;
     match operation.operation {
         OP_NONE => has_file,
-        OP_ANONYMOUS..=OP_ADVISE | OP_ADVISE_LATER => {
+        OP_ANONYMOUS..=OP_ADVISE | OP_ADVISE_LATER | OP_READ_AHEAD => {
             (aligned || operation.operation == OP_COPY)
                 && operation.length > 0
                 && operation.address >= PAGE
@@ -155,7 +164,7 @@ mod tests {
 
     #[test]
     fn sound_operations_pass() {
-        let operations: Vec<_> = (OP_ANONYMOUS..=OP_NONE).map(|kind| operation(kind, 0x1000, 3)).collect();
+        let operations: Vec<_> = (OP_ANONYMOUS..=OP_READ_AHEAD).map(|kind| operation(kind, 0x1000, 3)).collect();
         assert_eq!(first_unsound(&operations, &header(), 0), None);
     }
 
@@ -170,14 +179,14 @@ mod tests {
             |o| o.length = 3 * PAGE,
             |o| o.offset = 0,
             |o| o.file = 1,
-            |o| o.operation = 9,
+            |o| o.operation = OP_READ_AHEAD + 1,
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let mut wrong = operation(OP_PRIVATE_FILE, 0x1000, 3);
             change(&mut wrong);
             assert_eq!(first_unsound(&[wrong], &header(), 0), Some(0), "change {index}");
         }
-        for kind in OP_ANONYMOUS..=OP_ADVISE_LATER {
+        for kind in OP_ANONYMOUS..=OP_READ_AHEAD {
             let wrong = MapOperation { file: 1, ..operation(kind, 0x1000, 3) };
             assert_eq!(first_unsound(&[wrong], &header(), 0), Some(0), "kind {kind}");
         }

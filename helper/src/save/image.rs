@@ -8,6 +8,7 @@ use super::first_pages;
 use super::huge_pages;
 use super::kinds::{Counts, Kinds};
 use super::operations::{self, Plan};
+use super::order;
 use super::pages::{PagesError, Selection};
 use super::template::{Template, TemplateError};
 use crate::descriptors::Recorded;
@@ -216,7 +217,9 @@ fn plan(
         counts: Counts::default(),
     };
     let contents: Result<Vec<_>, _> = areas.into_iter().map(|area| selection.of(area)).collect();
-    Ok((operations::plan(&contents?, PAGES_START), selection.counts))
+    let mut plan = operations::plan(&contents?, PAGES_START);
+    order::downwards(&mut plan);
+    Ok((plan, selection.counts))
 }
 
 /// The code cache is anonymous, and the agent's own memory is that or its library's; but in a restored JVM the one is mapped from

@@ -30,6 +30,7 @@ mod image;
 pub mod kinds;
 mod libraries;
 pub mod operations;
+mod order;
 pub mod packets;
 mod pages;
 mod preflight;

@@ -85,6 +85,7 @@ fn ask(
     let mut populate = pages::populate(&before, OP_ADVISE);
     populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));
     populate.extend(pages::map_later(&read_by_first_answer));
+    populate.extend(pages::read_ahead(&read_before, operations));
     Ok((populate, trial))
 }
 

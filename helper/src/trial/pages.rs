@@ -2,10 +2,11 @@
 
 use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
+use crate::restore::is_read_only_file;
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::{
     MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE_LATER, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE,
-    OP_SHARED_FILE,
+    OP_READ_AHEAD, OP_SHARED_FILE,
 };
 use std::ops::Range;
 
@@ -125,6 +126,19 @@ pub fn map_later(ranges: &[Range<u64>]) -> Vec<MapOperation> {
     advise(ranges, OP_ADVISE_LATER, MADV_POPULATE_READ)
 }
 
+/// What maps these pages while the restore's second thread still maps the rest: those of them that nobody may write to, from the top down.
+pub fn read_ahead(ranges: &[Range<u64>], operations: &[MapOperation]) -> Vec<MapOperation> {
+    let libraries = Places::new(operations, is_read_only_file);
+    let mut pages = Vec::new();
+    for page in
+        ranges.iter().flat_map(|range| range.clone().step_by(PAGE as usize)).filter(|&page| libraries.hold(page))
+    {
+        push(&mut pages, page);
+    }
+    pages.reverse();
+    advise(&pages, OP_READ_AHEAD, 0)
+}
+
 fn advise(ranges: &[Range<u64>], how: u32, advice: u32) -> Vec<MapOperation> {
     let operation = |range: &Range<u64>| MapOperation {
         address: range.start,
@@ -166,6 +180,27 @@ mod tests {
             ownable(&[0..0x6000, 0x9000..0xa000], &operations),
             [0x1000..0x2000, 0x3000..0x4000, 0x5000..0x6000]
         );
+    }
+
+    #[test]
+    fn only_files_that_nobody_writes_to_are_read_ahead() {
+        let of = |operation, address, protection: i32| MapOperation {
+            operation,
+            address,
+            length: 4 * PAGE,
+            protection: protection as u32,
+            ..populate(&[0..0], OP_ADVISE)[0]
+        };
+        let operations = [
+            of(OP_PRIVATE_FILE, 0x10000, libc::PROT_READ | libc::PROT_EXEC),
+            of(OP_SHARED_FILE, 0x14000, libc::PROT_READ),
+            of(OP_PRIVATE_FILE, 0x20000, libc::PROT_READ | libc::PROT_WRITE),
+            of(OP_ANONYMOUS, 0x30000, libc::PROT_READ),
+            of(OP_PRIVATE_FILE, 0x40000, libc::PROT_NONE),
+        ];
+        let ahead = read_ahead(&[0x11000..0x12000, 0x13000..0x15000, 0x20000..0x50000], &operations);
+        let places: Vec<_> = ahead.iter().map(|one| (one.operation, one.address, one.length)).collect();
+        assert_eq!(places, [(OP_READ_AHEAD, 0x13000, 0x2000), (OP_READ_AHEAD, 0x11000, 0x1000)]);
     }
 
     #[test]
