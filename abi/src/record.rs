@@ -221,6 +221,8 @@ crate::plain_struct! {
         pub stack_block: u64,
         /// Address of the size_t in which JDK 17's sweeper counts what has changed in the code cache, 0 elsewhere.
         pub bytes_changed: u64,
+        /// Address of the word in which HotSpot counts how often it deoptimized a method at an uncommon trap, 0 where that is unknown.
+        pub deoptimizations: u64,
         pub clocks: Clocks,
         pub jvm_clock: JvmClock,
         pub perf: PerfMemory,

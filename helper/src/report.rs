@@ -50,9 +50,10 @@ impl Saved {
         let trial = match &self.trial {
             Some(Err(why)) => format!("; its trial failed: {why}"),
             Some(Ok(trial)) if trial.poor => format!(
-                "; its trial was poor: the first request took {:.1} ms, compilers {:.1} ms",
+                "; its trial was poor: the first request took {:.1} ms, compilers {:.1} ms, {} methods were deoptimized",
                 trial.first_request_ns as f64 / 1e6,
-                trial.compiling_ns as f64 / 1e6
+                trial.compiling_ns as f64 / 1e6,
+                trial.deoptimizations.unwrap_or(0)
             ),
             Some(Ok(_)) | None => String::new(),
         };

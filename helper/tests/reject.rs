@@ -122,6 +122,7 @@ fn with_prefetch(set: &[MapOperation]) -> impl FnOnce(&mut Tiny) {
             faults: 1,
             threads: Vec::new(),
             compiling_ns: 0,
+            deoptimizations: None,
             poor: false,
         };
         tiny.manifest.trial = Some(Ok(trial));

@@ -29,6 +29,7 @@ pub fn trials(world: &Arc<World>) -> Vec<Trial> {
         once(world, "trial::a_poor_snapshot_is_taken_again", a_poor_snapshot_is_taken_again),
         once(world, "trial::a_jvm_that_ends_leaves_its_poor_snapshot", a_jvm_that_ends_leaves_its_poor_snapshot),
         once(world, "trial::a_poor_one_stays_where_others_are_no_better", a_poor_one_stays),
+        cells(world, "trial::one_whose_code_left_out_what_instances_do_is_poor", 11, Extent::Rotated(1), code_left_out),
         once(world, "trial::a_poor_one_at_the_deadline_is_what_it_is", a_poor_one_at_the_deadline),
         once(world, "trial::not_found", not_found),
         once(world, "trial::another_port", another_port),
@@ -306,12 +307,17 @@ fn a_jvm_that_ends_leaves_its_poor_snapshot(cell: &Cell) -> Outcome {
 
 /// A service whose instances compile, unless it was told to be calm; its image is settled.
 fn compiling(web: &Web, calm: bool) -> Outcome<(Talk, Value)> {
-    let url = web.url("/compile");
-    let options = ["run", "--max-stop", "2s", "--when", "after=6s", "--load", &url, "--image"];
-    let mut command = command(options);
     // With one compiler the code for an answer is compiled within the six seconds, and does not change any more.
     let mut words = web.java();
     words.insert(1, "-XX:TieredStopAtLevel=1".into());
+    poor(web, "/compile", words, calm)
+}
+
+/// The first image is poor by what this path does; the last one is settled.
+fn poor(web: &Web, path: &str, words: Vec<std::ffi::OsString>, calm: bool) -> Outcome<(Talk, Value)> {
+    let url = web.url(path);
+    let options = ["run", "--max-stop", "2s", "--when", "after=6s", "--load", &url, "--image"];
+    let mut command = command(options);
     command.arg(web.image()).arg("--").args(words).current_dir(&*web.scratch);
     let mut talk = Talk::start("original", command)?;
     talk.process.says("READY log")?;
@@ -360,6 +366,16 @@ fn a_poor_one_stays(cell: &Cell) -> Outcome {
     let mut instance = Talk::start("instance", restore)?;
     instance.say("hello")?;
     instance.exits(0)
+}
+
+/// Uncommon traps, which HotSpot counts.
+fn code_left_out(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let (mut talk, report) = poor(&web, "/trap", web.java(), false)?;
+    let count = report["trial"]["Ok"]["deoptimizations"].as_u64();
+    ensure!(count.is_some_and(|count| (9..100).contains(&count)), "methods deoptimized: {count:?}; {report}");
+    ensure_eq!(report["trial"]["Ok"]["poor"], true, "whether the last trial was poor; {report}");
+    talk.exits(0)
 }
 
 /// Nobody expects a JVM that is not warm to be warm in its instances.

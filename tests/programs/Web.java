@@ -14,12 +14,14 @@ import java.nio.file.Path;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntUnaryOperator;
 
 /**
  * A service for tests of the training load. GET / is answered by the number of requests so far, other paths by 404. On
  * stdin it takes what Cat takes, and "open PORT" or "open PORT ADDRESS": only then it listens there. Its argument, if any,
  * names a log: a line for each request is appended. GET /hang is never answered. GET /compile does something new once in
- * whoever is not the process that it began in, unless that one was told "calm when FILE" and has seen the file.
+ * whoever is not the process that it began in, unless that one was told "calm when FILE" and has seen the file. GET /trap goes
+ * twelve ways there that compiled code had left out.
  */
 public final class Web {
     private static final AtomicLong ASKED = new AtomicLong();
@@ -27,6 +29,13 @@ public final class Web {
     private static FileOutputStream log;
     private static String begun;
     private static volatile boolean calm;
+    private static boolean elsewhere;
+    /** Each is compiled by itself: a call of one of so many is not inlined. */
+    private static final IntUnaryOperator[] WAYS = {
+        i -> elsewhere ? -i : i, i -> elsewhere ? -i : i + 1, i -> elsewhere ? -i : i + 2, i -> elsewhere ? -i : i + 3,
+        i -> elsewhere ? -i : i + 4, i -> elsewhere ? -i : i + 5, i -> elsewhere ? -i : i + 6, i -> elsewhere ? -i : i + 7,
+        i -> elsewhere ? -i : i + 8, i -> elsewhere ? -i : i + 9, i -> elsewhere ? -i : i + 10, i -> elsewhere ? -i : i + 11,
+    };
 
     private Web() {
     }
@@ -81,6 +90,15 @@ public final class Web {
         }
     }
 
+    private static void trap() throws IOException {
+        elsewhere = !begun.equals(pid());
+        for (int i = 0; i < 500; i++) {
+            for (IntUnaryOperator way : WAYS) {
+                way.applyAsInt(i);
+            }
+        }
+    }
+
     private static void open(int port, InetAddress address) throws Exception {
         HttpServer server = HttpServer.create(new InetSocketAddress(address, port), 50);
         server.setExecutor(Executors.newFixedThreadPool(4));
@@ -97,7 +115,10 @@ public final class Web {
             if (exchange.getRequestURI().getPath().equals("/compile")) {
                 compile();
             }
-            boolean found = exchange.getRequestURI().getPath().matches("/(compile)?");
+            if (exchange.getRequestURI().getPath().equals("/trap")) {
+                trap();
+            }
+            boolean found = exchange.getRequestURI().getPath().matches("/(compile|trap)?");
             byte[] body = (found ? "" + ASKED.incrementAndGet() : "not here").getBytes(StandardCharsets.US_ASCII);
             exchange.sendResponseHeaders(found ? 200 : 404, body.length);
             // Not exchange.close(), which ends the connection too.

@@ -48,6 +48,7 @@ impl Preparation {
         (record.rseq_offset, record.rseq_size) = libjvm::rseq();
         record.stack_block = stacks::block_offset();
         record.bytes_changed = facts.bytes_changed;
+        record.deoptimizations = facts.deoptimizations;
         record.perf = facts.perf;
         record.heap = facts.heap;
         record.code = facts.code;

@@ -37,6 +37,8 @@ pub struct Facts {
     pub clock: JvmClock,
     /// Address of `BYTES_CHANGED`; 0 where there is none, or no symbol table that names it.
     pub bytes_changed: u64,
+    /// Address of `DEOPTIMIZATIONS`, or 0 as there.
+    pub deoptimizations: u64,
     pub ranges: Vec<KnownRange>,
 }
 
@@ -53,6 +55,9 @@ pub struct Mapping {
 /// of CPU time and 26 MB of pages in each instance of an image that was taken right before. JDK 20 has dropped the sweeper.
 const BYTES_CHANGED: &[u8] = b"_ZN14NMethodSweeper14_bytes_changedE";
 
+/// `Deoptimization::_deoptimization_hist`, of whose numbers (juint) the first one counts all uncommon traps.
+const DEOPTIMIZATIONS: &[u8] = b"_ZN14Deoptimization20_deoptimization_histE";
+
 /// The versions whose layouts were tried.
 const SUPPORTED: [&str; 3] = ["17", "21", "25"];
 
@@ -66,7 +71,8 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
     let collector = flags::collector(&structs)?;
     threads::locate(jvm, &structs)?;
     let maps = maps()?;
-    let [last_deflation, bytes_changed] = symbols::find(&maps, [clock::LAST_DEFLATION, BYTES_CHANGED]);
+    let [last_deflation, bytes_changed, deoptimizations] =
+        symbols::find(&maps, [clock::LAST_DEFLATION, BYTES_CHANGED, DEOPTIMIZATIONS]);
     Ok(Facts {
         collector,
         perf: perf::performance_memory(&structs, &maps),
@@ -74,6 +80,7 @@ pub fn facts(jvm: &Jvm) -> Result<Facts, CaptureError> {
         code: code_layout::layout(&structs, collector),
         clock: jvm_clock(&maps, last_deflation),
         bytes_changed: bytes_changed.unwrap_or(0),
+        deoptimizations: deoptimizations.unwrap_or(0),
         ranges: ranges(&structs, &maps),
     })
 }

@@ -12,6 +12,7 @@ pub mod tcp;
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// Why a /proc file could not be used.
@@ -43,6 +44,14 @@ impl Process {
         parser(&bytes).map_err(|what| ProcError::Parse { path: self.path(name), what })
     }
 
+    /// The four bytes at an address of its memory.
+    pub fn word(self, address: u64) -> Result<u32, ProcError> {
+        let path = self.path("mem");
+        let mut word = [0; 4];
+        let read = std::fs::File::open(&path).and_then(|memory| memory.read_exact_at(&mut word, address));
+        read.map(|()| u32::from_ne_bytes(word)).map_err(|error| ProcError::Read { path, error })
+    }
+
     /// The NUL-separated strings of `cmdline` or `environ`.
     pub fn strings(self, name: &str) -> Result<Vec<Vec<u8>>, ProcError> {
         let bytes = self.read(name)?;
@@ -62,6 +71,14 @@ mod tests {
     fn a_missing_process_is_named() {
         let error = Process(0).read("maps").unwrap_err().to_string();
         assert!(error.starts_with("cannot read /proc/0/maps: "), "{error}");
+    }
+
+    #[test]
+    fn a_word_of_memory_is_read() {
+        let (own, word) = (Process(std::process::id() as i32), Box::new(0x1234_5678u32));
+        assert_eq!(own.word(&raw const *word as u64).unwrap(), 0x1234_5678);
+        let error = own.word(8).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read /proc/"), "{error}");
     }
 
     #[test]

@@ -111,7 +111,8 @@ pub fn save(
         if tried.is_ok() {
             pages.write_tables(&temporary, &operations, &manifest)?;
         }
-        let tried = tried.and_then(|targets| trial::run(temporary.path(), &targets, &operations, &manifest));
+        let tried =
+            tried.and_then(|targets| trial::run(temporary.path(), &targets, &operations, &manifest, &captured.record));
         manifest.trial = Some(tried.map(|(populate, trial)| {
             operations.extend(populate);
             trial

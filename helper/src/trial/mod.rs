@@ -21,6 +21,7 @@ pub use allowed::check as allowed;
 use hotfork_abi::Text;
 use hotfork_abi::capture::Begin;
 use hotfork_abi::load::is_url;
+use hotfork_abi::record::CaptureRecord;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ADVISE_LATER};
 use instance::Instance;
 use std::path::Path;
@@ -47,9 +48,10 @@ pub fn run(
     targets: &[Target],
     operations: &[MapOperation],
     manifest: &Manifest,
+    record: &CaptureRecord,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let instance = Instance::start(path, manifest)?;
-    let asked = ask(&instance, targets, operations, manifest.threads.len());
+    let asked = ask(&instance, targets, operations, record.deoptimizations, manifest.threads.len());
     // What an instance cannot do any more once it was ended for its slowness is not the reason.
     if instance.end() { Err(instance::too_slow()) } else { asked }
 }
@@ -58,12 +60,16 @@ fn ask(
     instance: &Instance,
     targets: &[Target],
     operations: &[MapOperation],
+    deoptimizations: u64,
     threads: usize,
 ) -> Result<(Vec<MapOperation>, Trial), String> {
     let look = || pages::written(instance.process(), operations).map_err(|error| error.to_string());
     let alive = instance.comes_to_rest(threads)?;
     let read = || pages::read(instance.process(), operations).map_err(|error| error.to_string());
     let (before, read_before) = (look()?, read()?);
+    let deoptimized = || (deoptimizations != 0).then(|| instance.process().word(deoptimizations)).transpose();
+    let deoptimized = || deoptimized().map_err(|error| error.to_string());
+    let deoptimized_before = deoptimized()?;
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let by_first_answer = pages::without(&look()?, &before);
@@ -71,6 +77,7 @@ fn ask(
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let compiling_ns = instance.compiled(alive);
+    let deoptimizations = deoptimized()?.zip(deoptimized_before).map(|(now, before)| now.wrapping_sub(before));
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,
@@ -80,7 +87,8 @@ fn ask(
         faults: used.faults,
         threads: used.threads,
         compiling_ns,
-        poor: Trial::is_poor(compiling_ns),
+        deoptimizations,
+        poor: Trial::is_poor(compiling_ns, deoptimizations),
     };
     let mut populate = pages::populate(&before, OP_ADVISE);
     populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));
