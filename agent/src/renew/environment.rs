@@ -7,7 +7,9 @@
 //! Nothing is allocated for what has not changed: an allocation writes to pages that instances share.
 #![allow(unsafe_code)]
 
+use super::entries::Entries;
 use super::java::{self, HASH_MAP, KnownClasses, PROCESS_ENVIRONMENT, VALUE, VARIABLE};
+use super::objects::{byte_array, drop_local};
 use crate::jvm::{JavaError, Jvm};
 use hotfork_abi::restore::InstanceArgs;
 use jvmti_bindings::sys::jni::{jobject, jvalue};
@@ -29,42 +31,57 @@ pub fn rehearse(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
     let map = Map::of(jvm, classes, object)?;
     map.put(b"HOTFORK_REHEARSAL", b"1")?;
     map.remove(b"HOTFORK_REHEARSAL")?;
-    java::drop_local(jvm, object);
+    drop_local(jvm, object);
     Ok(())
 }
 
-/// What `System.getenv` answers from, `None` where nobody has asked it yet.
-pub fn find(jvm: &Jvm, classes: &KnownClasses) -> Result<Option<jobject>, JavaError> {
-    let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(None) };
-    environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")
+/// What `System.getenv` answers from.
+pub struct Answers<'a> {
+    map: jobject,
+    entries: Entries<'a>,
 }
 
-/// `map` is what `find` has found.
+/// `None` where nobody has asked it yet.
+pub fn find<'a>(jvm: &Jvm, classes: &'a KnownClasses) -> Result<Option<Answers<'a>>, JavaError> {
+    let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(None) };
+    let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(None) };
+    // SAFETY: this is that map, just found.
+    let entries = unsafe { Entries::of(jvm, classes, map)? };
+    Ok(Some(Answers { map, entries }))
+}
+
+/// `answers` is what `find` has found.
 pub fn renew(
     jvm: &Jvm,
     classes: &KnownClasses,
     arguments: &InstanceArgs,
-    map: Option<jobject>,
+    answers: Option<&Answers<'_>>,
 ) -> Result<(), JavaError> {
     let old = Variables::current();
     replace(arguments);
     let new = Variables::current();
-    let gone = old.iter().filter(|(key, _)| new.value_of(key).is_none());
-    // Of a name that is there twice the first counts.
-    let changed = new.iter().filter(|(key, text)| new.value_of(key) == Some(text) && old.value_of(key) != Some(text));
-    let (mut gone, mut changed) = (gone.peekable(), changed.peekable());
-    let Some(map) = map.filter(|_| gone.peek().is_some() || changed.peek().is_some()) else { return Ok(()) };
-    let map = Map::of(jvm, classes, map)?;
-    for (key, _) in gone {
-        map.remove(key)?;
+    let Some(Answers { map, entries }) = answers else { return Ok(()) };
+    let mut others = None;
+    let mut map = || match &others {
+        Some(others) => Ok(*others),
+        None => Map::of(jvm, classes, *map).map(|map| *others.insert(map)),
+    };
+    for (name, _) in old.iter().filter(|(name, _)| new.value_of(name).is_none()) {
+        map()?.remove(name)?;
     }
-    for (key, text) in changed {
-        map.put(key, text)?;
+    // Of a name that is there twice the first counts.
+    let changed =
+        new.iter().filter(|(name, text)| new.value_of(name) == Some(text) && old.value_of(name) != Some(text));
+    for (name, text) in changed {
+        if !entries.set(jvm, name, text)? {
+            map()?.put(name, text)?;
+        }
     }
     Ok(())
 }
 
 /// A map of `ProcessEnvironment`'s variables to its values.
+#[derive(Clone, Copy)]
 struct Map<'a> {
     jvm: &'a Jvm,
     object: jobject,
@@ -83,13 +100,13 @@ impl<'a> Map<'a> {
     fn put(&self, key: &[u8], text: &[u8]) -> Result<(), JavaError> {
         let Self { jvm, object, .. } = *self;
         let key = self.variable_of(key)?;
-        let bytes = java::byte_array(jvm, text)?;
+        let bytes = byte_array(jvm, text)?;
         let signature = "([B)Ljava/lang/ProcessEnvironment$Value;";
         let text = self.value.call_static(jvm, "valueOf", signature, &[jvalue { l: bytes }])?;
         let signature = "(Ljava/lang/Object;Ljava/lang/Object;)Ljava/lang/Object;";
         let former = self.hash_map.call(jvm, object, "put", signature, &[jvalue { l: key }, jvalue { l: text }])?;
         for reference in [former, text, bytes, key] {
-            java::drop_local(jvm, reference);
+            drop_local(jvm, reference);
         }
         Ok(())
     }
@@ -99,16 +116,16 @@ impl<'a> Map<'a> {
         let key = self.variable_of(key)?;
         let signature = "(Ljava/lang/Object;)Ljava/lang/Object;";
         let gone = self.hash_map.call(jvm, object, "remove", signature, &[jvalue { l: key }])?;
-        java::drop_local(jvm, gone);
-        java::drop_local(jvm, key);
+        drop_local(jvm, gone);
+        drop_local(jvm, key);
         Ok(())
     }
 
     fn variable_of(&self, key: &[u8]) -> Result<jobject, JavaError> {
-        let bytes = java::byte_array(self.jvm, key)?;
+        let bytes = byte_array(self.jvm, key)?;
         let signature = "([B)Ljava/lang/ProcessEnvironment$Variable;";
         let key = self.variable.call_static(self.jvm, "valueOf", signature, &[jvalue { l: bytes }])?;
-        java::drop_local(self.jvm, bytes);
+        drop_local(self.jvm, bytes);
         Ok(key)
     }
 }

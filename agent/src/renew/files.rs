@@ -4,7 +4,8 @@
 //! `unsafe` is used to give `DeleteOnExitHook.files` another object of its type.
 #![allow(unsafe_code)]
 
-use super::java::{DELETE_ON_EXIT, KnownClasses, LINKED_HASH_SET, Reference};
+use super::java::{DELETE_ON_EXIT, KnownClasses, LINKED_HASH_SET};
+use super::objects::Reference;
 use crate::jvm::{JavaError, Jvm};
 use jvmti_bindings::sys::jni::jobject;
 

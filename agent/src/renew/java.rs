@@ -1,4 +1,4 @@
-//! Reading and writing fields of the JDK's classes, and the classes that renewal knows.
+//! The classes that renewal knows, their members and methods.
 //!
 //! # Safety contract of this file
 //! Classes are global references made before the capture; objects are local references of the
@@ -6,6 +6,7 @@
 //! error, not a crash, since JNI answers null with an exception.
 #![allow(unsafe_code)]
 
+use super::objects::{Int, Long, ObjectField, Reference};
 use crate::hotspot::libjvm::exported;
 use crate::jvm::{JavaError, Jvm};
 use jvmti_bindings::sys::jni;
@@ -16,6 +17,7 @@ pub const PROCESS_ENVIRONMENT: &str = "java/lang/ProcessEnvironment";
 pub const VARIABLE: &str = "java/lang/ProcessEnvironment$Variable";
 pub const VALUE: &str = "java/lang/ProcessEnvironment$Value";
 pub const HASH_MAP: &str = "java/util/HashMap";
+pub const NODE: &str = "java/util/HashMap$Node";
 pub const PROCESS_HANDLE: &str = "java/lang/ProcessHandleImpl";
 pub const ATOMIC_LONG: &str = "java/util/concurrent/atomic/AtomicLong";
 pub const THREAD: &str = "java/lang/Thread";
@@ -34,11 +36,12 @@ pub const SHA1_SEEDER: &str = "sun/security/provider/SecureRandom$SeederHolder";
 pub const DELETE_ON_EXIT: &str = "java/io/DeleteOnExitHook";
 pub const LINKED_HASH_SET: &str = "java/util/LinkedHashSet";
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     PROCESS_ENVIRONMENT,
     VARIABLE,
     VALUE,
     HASH_MAP,
+    NODE,
     PROCESS_HANDLE,
     ATOMIC_LONG,
     THREAD,
@@ -70,12 +73,19 @@ use Kind::*;
 
 /// Members that renewal uses, looked up before the capture. One that is missing here is looked up when it is used: while the
 /// application stands still, or in an instance, where that costs a page fault or two.
-const MEMBERS: [(&str, Kind, &str, &str); 30] = [
+const MEMBERS: [(&str, Kind, &str, &str); 37] = [
     (PROCESS_ENVIRONMENT, StaticField, "theEnvironment", "Ljava/util/HashMap;"),
     (VARIABLE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Variable;"),
     (VALUE, StaticMethod, "valueOf", "([B)Ljava/lang/ProcessEnvironment$Value;"),
     (HASH_MAP, Method, "remove", "(Ljava/lang/Object;)Ljava/lang/Object;"),
     (HASH_MAP, Method, "put", "(Ljava/lang/Object;Ljava/lang/Object;)Ljava/lang/Object;"),
+    (HASH_MAP, Field, "table", "[Ljava/util/HashMap$Node;"),
+    (NODE, Field, "key", "Ljava/lang/Object;"),
+    (NODE, Field, "value", "Ljava/lang/Object;"),
+    (NODE, Field, "next", "Ljava/util/HashMap$Node;"),
+    (VARIABLE, Field, "bytes", "[B"),
+    (VALUE, Field, "bytes", "[B"),
+    (VALUE, Field, "str", "Ljava/lang/String;"),
     (PROCESS_HANDLE, StaticField, "current", "Ljava/lang/ProcessHandleImpl;"),
     (PROCESS_HANDLE, StaticMethod, "isAlive0", "(J)J"),
     (PROCESS_HANDLE, Field, "pid", "J"),
@@ -247,6 +257,19 @@ impl Class<'_> {
         Ok(Int(of, self.field(jvm, Field, name, "I")?))
     }
 
+    /// A field that holds an object.
+    pub fn object_field(self, jvm: &Jvm, name: &str, signature: &str) -> Result<ObjectField, JavaError> {
+        Ok(ObjectField(self.field(jvm, Field, name, signature)?))
+    }
+
+    /// An object whose fields are all 0 or null: no constructor is called.
+    pub fn allocate(self, jvm: &Jvm) -> Result<jni::jobject, JavaError> {
+        // SAFETY: the class is a live global reference to an initialised class.
+        let object = unsafe { jvm.jni.alloc_object(self.0.class) };
+        jvm.check(self.0.name)?;
+        object.ok_or_else(|| JavaError(format!("no memory for a {}", self.0.name)))
+    }
+
     /// A static field that holds an object.
     pub fn reference(self, jvm: &Jvm, name: &str, signature: &str) -> Result<Reference, JavaError> {
         Ok(Reference(self.0.class, self.field(jvm, StaticField, name, signature)?))
@@ -303,73 +326,4 @@ impl Class<'_> {
         jvm.check(name)?;
         Ok(result)
     }
-}
-
-/// An object's field of type long. The object is a local reference of the thread that found it.
-#[derive(Clone, Copy)]
-pub struct Long(jni::jobject, jni::jfieldID);
-
-impl Long {
-    pub fn get(self, jvm: &Jvm) -> i64 {
-        // SAFETY: the field was found in the object's class, and is a long.
-        unsafe { jvm.jni.get_long_field(self.0, self.1) }
-    }
-
-    pub fn set(self, jvm: &Jvm, value: i64) {
-        // SAFETY: as in `get`.
-        unsafe { jvm.jni.set_long_field(self.0, self.1, value) };
-    }
-}
-
-/// An object's field of type int, as `Long`.
-#[derive(Clone, Copy)]
-pub struct Int(jni::jobject, jni::jfieldID);
-
-impl Int {
-    pub fn get(self, jvm: &Jvm) -> i32 {
-        // SAFETY: the field was found in the object's class, and is an int.
-        unsafe { jvm.jni.get_int_field(self.0, self.1) }
-    }
-
-    pub fn set(self, jvm: &Jvm, value: i32) {
-        // SAFETY: as in `get`.
-        unsafe { jvm.jni.set_int_field(self.0, self.1, value) };
-    }
-}
-
-/// A class's static field that holds an object.
-#[derive(Clone, Copy)]
-pub struct Reference(jni::jclass, jni::jfieldID);
-
-impl Reference {
-    /// # Safety
-    /// `object` is a live reference to an instance of the field's type.
-    pub unsafe fn set(self, jvm: &Jvm, object: jni::jobject) {
-        // SAFETY: the class is a live global reference in which the field was found; the object is as the caller promises.
-        unsafe { jvm.jni.set_static_object_field(self.0, self.1, object) };
-    }
-}
-
-/// A byte[] with these contents.
-pub fn byte_array(jvm: &Jvm, bytes: &[u8]) -> Result<jni::jobject, JavaError> {
-    let array = jvm.jni.new_byte_array(bytes.len() as i32).ok_or_else(|| JavaError("no memory for a byte[]".into()))?;
-    overwrite(jvm, array, bytes);
-    Ok(array)
-}
-
-/// Writes over the first bytes of a byte[].
-pub fn overwrite(jvm: &Jvm, array: jni::jobject, bytes: &[u8]) {
-    // SAFETY: `array` is a byte[] of at least that length; JNI checks bounds itself. jbyte is i8.
-    unsafe {
-        let env = jvm.jni.raw();
-        ((**env).SetByteArrayRegion)(env, array, 0, bytes.len() as i32, bytes.as_ptr().cast());
-    }
-    if jvm.jni.exception_check() {
-        jvm.jni.exception_clear();
-    }
-}
-
-pub fn drop_local(jvm: &Jvm, reference: jni::jobject) {
-    // SAFETY: a local reference of this thread, not used again by the caller.
-    unsafe { jvm.jni.delete_local_ref(reference) };
 }

@@ -7,10 +7,12 @@
 //! A class that nobody has initialised has no state to renew.
 
 mod allocator;
+mod entries;
 mod environment;
 mod files;
 mod java;
 mod names;
+mod objects;
 mod process;
 mod random;
 mod times;
@@ -20,13 +22,13 @@ pub use allocator::{Allocator, begin, written};
 use crate::capture::Suspension;
 use crate::hotspot::AttachPath;
 use crate::jvm::{JavaError, Jvm};
+use environment::Answers;
 use files::DeleteOnExit;
 use hotfork_abi::record::PerfMemory;
 use hotfork_abi::restore::TIME_RENEWED;
 use hotfork_frozen::instance::{arguments, first_release, stamp, wait_for_first_moments};
 use hotfork_frozen::later;
 use java::KnownClasses;
-use jvmti_bindings::sys::jni::jobject;
 use process::{OwnHandle, StartTimes};
 use random::RandomState;
 use std::sync::Mutex;
@@ -34,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// What an instance writes.
 pub struct Found<'a> {
-    environment: Option<jobject>,
+    environment: Option<Answers<'a>>,
     handle: Option<OwnHandle<'a>>,
     files: Option<DeleteOnExit>,
     random: RandomState,
@@ -75,7 +77,7 @@ impl Renewal {
             files.forget(jvm);
         }
         let steps: [(&str, Result<(), JavaError>); 3] = [
-            ("environment", environment::renew(jvm, &self.classes, &arguments, found.environment)),
+            ("environment", environment::renew(jvm, &self.classes, &arguments, found.environment.as_ref())),
             ("process id", found.handle.as_ref().map_or(Ok(()), |handle| handle.renew(jvm, &self.start_times))),
             ("random state", found.random.renew(jvm)),
         ];

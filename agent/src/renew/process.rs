@@ -1,6 +1,7 @@
 //! The process id that Java code sees: `ProcessHandle.current()` is made once and kept.
 
-use super::java::{Class, KnownClasses, Long, PROCESS_HANDLE};
+use super::java::{Class, KnownClasses, PROCESS_HANDLE};
+use super::objects::Long;
 use crate::jvm::{JavaError, Jvm};
 use std::fs::File;
 use std::io::Read;

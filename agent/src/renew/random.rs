@@ -7,10 +7,11 @@
 #![allow(unsafe_code)]
 
 use super::java::{
-    ATOMIC_LONG, COLLECTIONS, Class, Int, KnownClasses, Long, MATH_RANDOM, NATIVE_PRNG, NATIVE_PRNG_BLOCKING,
+    ATOMIC_LONG, COLLECTIONS, Class, KnownClasses, MATH_RANDOM, NATIVE_PRNG, NATIVE_PRNG_BLOCKING,
     NATIVE_PRNG_NON_BLOCKING, RANDOM, RANDOM_IO, SHA1_PRNG, SHA1_SEEDER, SPLITTABLE_RANDOM, STRICT_MATH_RANDOM, THREAD,
-    THREAD_LOCAL_RANDOM, overwrite,
+    THREAD_LOCAL_RANDOM,
 };
+use super::objects::{Int, Long, overwrite};
 use crate::jvm::{JavaError, Jvm};
 use jvmti_bindings::sys::jni::{jobject, jthread};
 

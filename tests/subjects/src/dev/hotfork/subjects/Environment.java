@@ -20,6 +20,8 @@ public final class Environment extends Subject {
     private static final String OF_RUN = "HOTFORK_RUN_PID";
 
     private Map<String, String> before;
+    /** The application's own copy, which shares objects with System.getenv. */
+    private Map<String, String> held;
 
     public static void main(String[] args) {
         new Environment().run(args);
@@ -28,6 +30,7 @@ public final class Environment extends Subject {
     @Override
     protected void setUp() throws Exception {
         before = new TreeMap<>(System.getenv());
+        held = new ProcessBuilder().environment();
         require(before.containsKey(ONLY_ORIGINAL) && before.containsKey(TEST),
             "start it with %s and %s in the environment", ONLY_ORIGINAL, TEST);
         allAgree();
@@ -36,6 +39,7 @@ public final class Environment extends Subject {
     @Override
     protected void check() throws Exception {
         Map<String, String> now = allAgree();
+        require(held.equals(before), "a copy of the original's environment has changed: %s", held);
         if (original()) {
             require(now.equals(before), "the environment of the original has changed: %s", now);
             return;
