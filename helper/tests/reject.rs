@@ -158,6 +158,11 @@ fn prefetch_sets_that_no_trial_made() {
     unsound("read-nowhere", &[now(0x20_0000_0000, 1)]);
     unsound("read-what-is-written", &[now(STACK, 1)]);
     unsound("read-over-the-end", &[now(CODE, 2)]);
+    let not_yet = |tiny: &mut Tiny| {
+        tiny.operations.swap(0, 5);
+        tiny.operations.push(now(CODE, 1));
+    };
+    unfit("read-too-soon", not_yet, 110, "map operation 7 makes no sense");
     let emptied = MapOperation { flags: libc::MADV_DONTNEED as u32, ..prefetch(DATA, 1) };
     unfit("advice", with_prefetch(&[emptied]), 110, "map operation 7 makes no sense");
 }

@@ -38,7 +38,8 @@ pub fn rehearse(jvm: &Jvm, classes: &KnownClasses) -> Result<(), JavaError> {
 /// What `System.getenv` answers from.
 pub struct Answers<'a> {
     map: jobject,
-    entries: Entries<'a>,
+    /// `None` for a map that is made otherwise than those of 17, 21 and 25.
+    entries: Option<Entries<'a>>,
 }
 
 /// `None` where nobody has asked it yet.
@@ -46,7 +47,9 @@ pub fn find<'a>(jvm: &Jvm, classes: &'a KnownClasses) -> Result<Option<Answers<'
     let Some(environment) = classes.initialised(jvm, PROCESS_ENVIRONMENT) else { return Ok(None) };
     let Some(map) = environment.static_object(jvm, "theEnvironment", "Ljava/util/HashMap;")? else { return Ok(None) };
     // SAFETY: this is that map, just found.
-    let entries = unsafe { Entries::of(jvm, classes, map)? };
+    let entries = unsafe { Entries::of(jvm, classes, map) };
+    let entries =
+        entries.inspect_err(|error| log::warn!("an instance's environment will take Java code: {error}")).ok();
     Ok(Some(Answers { map, entries }))
 }
 
@@ -73,7 +76,8 @@ pub fn renew(
     let changed =
         new.iter().filter(|(name, text)| new.value_of(name) == Some(text) && old.value_of(name) != Some(text));
     for (name, text) in changed {
-        if !entries.set(jvm, name, text)? {
+        let set = entries.as_ref().map_or(Ok(false), |entries| entries.set(jvm, name, text))?;
+        if !set {
             map()?.put(name, text)?;
         }
     }

@@ -4,7 +4,7 @@
 //! A prefetch of pages that nobody will use is harmless, but no image asks for more pages than its trial wrote, or its
 //! threads do: a range that is far too long would use up the host's memory.
 
-use super::operations::{is_prefetch, is_read_only_file, merge, range};
+use super::operations::{is_mapping, is_prefetch, is_read_only_file, merge, range};
 use crate::image::manifest::Manifest;
 use crate::save::first_pages;
 use hotfork_abi::PAGE;
@@ -21,8 +21,8 @@ const KNOWN: [u32; 5] = [
     MADV_POPULATE_WRITE,
 ];
 
-/// Index of the first operation that would read where there is no read-only memory of a file, or behind the file's end: that kills (SIGBUS).
-/// Every operation was found sound before.
+/// Index of the first operation that would read where there is no read-only memory of a file, or none yet, or behind the file's end: that
+/// kills. Every operation was found sound before.
 pub fn first_unreadable(operations: &[MapOperation], manifest: &Manifest) -> Option<usize> {
     let readable = |operation: &MapOperation| {
         let size = match operation.file {
@@ -35,7 +35,23 @@ pub fn first_unreadable(operations: &[MapOperation], manifest: &Manifest) -> Opt
     let mut ranges: Vec<_> = operations.iter().filter(|one| is_read_only_file(one)).map(readable).collect();
     ranges.sort_unstable_by_key(|range| range.start);
     let ranges = merge(ranges);
-    operations.iter().position(|one| one.operation == OP_READ_AHEAD && !is_inside(&range(one), &ranges))
+    let in_order = go_downwards(operations);
+    let unreadable = |one: &MapOperation| !in_order || !is_inside(&range(one), &ranges);
+    operations.iter().position(|one| one.operation == OP_READ_AHEAD && unreadable(one))
+}
+
+/// Whether each mapping lies below all that was mapped before it, or over some of what was mapped since the last one that did.
+fn go_downwards(operations: &[MapOperation]) -> bool {
+    let mut since = u64::MAX..u64::MAX;
+    operations.iter().filter(|one| is_mapping(one)).map(range).all(|mapped| {
+        if mapped.end <= since.start {
+            since = mapped;
+            return true;
+        }
+        let over = since.start <= mapped.start && mapped.start < since.end;
+        since.end = since.end.max(mapped.end);
+        over
+    })
 }
 
 /// Whether one of `ranges`, ascending and merged, holds all of `range`.
@@ -65,4 +81,34 @@ pub fn first_unsound(operations: &[MapOperation], occupied: &[Range<u64>], manif
         left = within.unwrap_or(0);
         !inside || within.is_none() || !known.contains(&operation.flags)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotfork_abi::Plain;
+    use hotfork_abi::restore::OP_ANONYMOUS;
+
+    #[test]
+    fn mappings_go_downwards_but_for_those_over_others() {
+        let of = |places: &[(u64, u64)]| -> Vec<_> {
+            let mapping = |&(address, length)| MapOperation {
+                operation: OP_ANONYMOUS,
+                address,
+                length,
+                ..MapOperation::zeroed()
+            };
+            places.iter().map(mapping).collect()
+        };
+        assert!(go_downwards(&of(&[
+            (0x9000, 0x1000),
+            (0x2000, 0x4000),
+            (0x3000, 0x1000),
+            (0x5000, 0x1000),
+            (0x1000, 0x1000)
+        ])));
+        assert!(!go_downwards(&of(&[(0x1000, 0x1000), (0x2000, 0x1000)])));
+        assert!(!go_downwards(&of(&[(0x2000, 0x4000), (0x1000, 0x2000)])));
+        assert!(!go_downwards(&of(&[(0x5000, 0x1000), (0x2000, 0x1000), (0x5000, 0x1000)])));
+    }
 }

@@ -17,6 +17,7 @@ mod requests;
 
 use crate::image::manifest::{Manifest, Trial};
 use crate::load::target::Target;
+use crate::proc::Process;
 pub use allowed::check as allowed;
 use hotfork_abi::Text;
 use hotfork_abi::capture::Begin;
@@ -67,9 +68,8 @@ fn ask(
     let alive = instance.comes_to_rest(threads)?;
     let read = || pages::read(instance.process(), operations).map_err(|error| error.to_string());
     let (before, read_before) = (look()?, read()?);
-    let deoptimized = || (deoptimizations != 0).then(|| instance.process().word(deoptimizations)).transpose();
-    let deoptimized = || deoptimized().map_err(|error| error.to_string());
-    let deoptimized_before = deoptimized()?;
+    let deoptimized = || deoptimizations_at(instance.process(), deoptimizations);
+    let deoptimized_before = deoptimized();
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let by_first_answer = pages::without(&look()?, &before);
@@ -77,7 +77,7 @@ fn ask(
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let compiling_ns = instance.compiled(alive);
-    let deoptimizations = deoptimized()?.zip(deoptimized_before).map(|(now, before)| now.wrapping_sub(before));
+    let deoptimizations = deoptimized().zip(deoptimized_before).map(|(now, before)| now.wrapping_sub(before));
     let trial = Trial {
         first_request_ns: first,
         later_request_ns: later,
@@ -95,6 +95,13 @@ fn ask(
     populate.extend(pages::map_later(&read_by_first_answer));
     populate.extend(pages::read_ahead(&read_before, operations));
     Ok((populate, trial))
+}
+
+/// How often a JVM has deoptimized a method, if the address of that count is known, and may be read: that takes more than the rest of a trial
+/// does (PTRACE_MODE_ATTACH, of which Yama's ptrace_scope may deprive users).
+fn deoptimizations_at(process: Process, address: u64) -> Option<u32> {
+    let count = (address != 0).then(|| process.word(address))?;
+    count.inspect_err(|error| log::warn!("uncommon traps are not counted: {error}")).ok()
 }
 
 #[cfg(test)]

@@ -194,12 +194,12 @@ impl Tiny {
         pages[3 * PAGE as usize..][..4].copy_from_slice(b"perf");
         let (read, write, exec) = (libc::PROT_READ, libc::PROT_WRITE, libc::PROT_EXEC);
         let operations = vec![
-            operation(OP_PRIVATE_FILE, CODE, PAGE, PAGES_START, read | exec),
+            operation(OP_ANONYMOUS, STACK, STACK_LENGTH, 0, read | write),
+            operation(OP_PRIVATE_FILE, VDSO, PAGE, PAGES_START + 2 * PAGE, read | exec),
             operation(OP_ANONYMOUS, DATA, PAGE, 0, read | write),
             operation(OP_COPY, DATA, PAGE, PAGES_START + PAGE, 0),
             operation(OP_PROTECT, DATA, PAGE, 0, read),
-            operation(OP_PRIVATE_FILE, VDSO, PAGE, PAGES_START + 2 * PAGE, read | exec),
-            operation(OP_ANONYMOUS, STACK, STACK_LENGTH, 0, read | write),
+            operation(OP_PRIVATE_FILE, CODE, PAGE, PAGES_START, read | exec),
             operation(OP_NONE, 0, 0, 0, 0),
         ];
         Self { manifest: manifest(), operations, pages }
