@@ -77,6 +77,9 @@ crate::plain_struct! {
     }
 }
 
+/// `CaptureRecord::lull`
+pub const NO_LULL: u64 = u64::MAX;
+
 pub const RANGES: usize = 128;
 
 /// Kinds of `KnownRange`.
@@ -223,6 +226,8 @@ crate::plain_struct! {
         pub bytes_changed: u64,
         /// Address of the word in which HotSpot counts how often it deoptimized a method at an uncommon trap, 0 where that is unknown.
         pub deoptimizations: u64,
+        /// Nanoseconds until the application's threads all waited for something, `NO_LULL` where they did not in time, 0 where nobody looked.
+        pub lull: u64,
         pub clocks: Clocks,
         pub jvm_clock: JvmClock,
         pub perf: PerfMemory,

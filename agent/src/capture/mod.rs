@@ -93,7 +93,7 @@ fn capture_with(jvm: &Jvm, options: &Options, session: &mut Session) -> Result<O
     rehearse_fork(options.max_stop);
     // Last of all: threads stood still in that fork, and now do what they could not do meanwhile.
     if let Some(lull) = &lull {
-        lull.wait();
+        preparation.note_lull(lull.wait());
     }
     let max_stop = options.max_stop.as_nanos() as u64;
     let started = monotonic();

@@ -8,7 +8,7 @@
 use super::{CaptureError, signal};
 use crate::hotspot::{self, Facts, libjvm, stacks};
 use crate::jvm::Jvm;
-use hotfork_abi::record::{CaptureRecord, MAGIC, RANGES, ThreadSlot};
+use hotfork_abi::record::{CaptureRecord, MAGIC, NO_LULL, RANGES, ThreadSlot};
 use hotfork_abi::{ABI_VERSION, PAGE, Plain, Text};
 use hotfork_frozen::state::{CAUGHT, VDSO, WAITING_CODE, set_slots, slots_length};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -16,6 +16,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 /// Threads that may start between counting them and the last one's stop.
 const SPARE_THREADS: usize = 256;
@@ -65,6 +66,10 @@ impl Preparation {
         record.written[..2].copy_from_slice(&crate::renew::written());
         signal::await_unblocked(signal)?;
         Ok(Self { signal, tids: vec![0; capacity], directory: vec![0; DIRECTORY], shared: SharedPage::new()?, record })
+    }
+
+    pub fn note_lull(&mut self, waited: Option<Duration>) {
+        self.record.lull = waited.map_or(NO_LULL, |waited| (waited.as_nanos() as u64).max(1));
     }
 
     pub fn record(&self) -> CaptureRecord {

@@ -49,16 +49,17 @@ impl Lull {
     }
 
     /// Waits for it; where the application is busy, for a pause of the compilers alone, and not for ever. Asks malloc for nothing, as it
-    /// comes after the trim.
-    pub fn wait(&self) {
+    /// comes after the trim. How long it waited, if it found a lull.
+    pub fn wait(&self) -> Option<Duration> {
         let begin = Instant::now();
         loop {
             let waiting = self.queues.as_ref().and_then(Compilers::waiting).unwrap_or(0);
             let compiles = waiting > 0 || self.threads.run(Kind::Jit);
-            let works = begin.elapsed() < LULL_WITHIN && self.threads.run(Kind::Application);
+            let in_time = begin.elapsed() < LULL_WITHIN;
+            let works = in_time && self.threads.run(Kind::Application);
             if !(compiles || works) || begin.elapsed() >= PAUSE_WITHIN {
                 log::debug!("waited {:?} for a lull, compilers at work: {compiles}", begin.elapsed());
-                return;
+                return (in_time && !compiles).then(|| begin.elapsed());
             }
             std::thread::sleep(LOOKS_EVERY);
         }

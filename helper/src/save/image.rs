@@ -29,11 +29,12 @@ use crate::report::Saved;
 use crate::trial;
 use hotfork_abi::PAGE;
 use hotfork_abi::capture::Begin;
-use hotfork_abi::record::RANGE_CODE;
+use hotfork_abi::record::{NO_LULL, RANGE_CODE};
 use hotfork_abi::restore::OP_ADVISE;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What is known of the JVM besides its template.
 pub struct Facts<'a> {
@@ -241,6 +242,16 @@ fn mapping_of(address: u64, mappings: &[DetailedMapping]) -> Option<&Mapping> {
     mappings.iter().map(|one| &one.mapping).find(|mapping| mapping.range().contains(&address))
 }
 
+/// What was done to bring the JVM to rest, with what came last.
+fn rest(before: &str, lull: u64) -> String {
+    let lull = match lull {
+        0 => String::new(),
+        NO_LULL => "no lull in time".into(),
+        nanoseconds => format!("a lull after {:.1?}", Duration::from_nanos(nanoseconds)),
+    };
+    [before, &lull].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 fn write_pages(
     template: &Template,
     plan: &Plan,
@@ -337,7 +348,7 @@ fn manifest(
             boot_id: host::kernel::boot_id().to_owned(),
             stopped: facts.stopped,
             occasion: facts.begin.occasion.as_str().into(),
-            rest: facts.begin.rest.as_str().into(),
+            rest: rest(facts.begin.rest.as_str(), captured.record.lull),
             evidence: Evidence::read(&facts.begin.evidence),
         },
         threads: captured.slots.iter().map(|slot| Thread { tid: slot.tid, name: names(slot.name) }).collect(),
@@ -351,4 +362,17 @@ fn manifest(
         max_heap: captured.max_heap(),
         trial: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_step_to_rest_is_told_too() {
+        assert_eq!(rest("", 0), "");
+        assert_eq!(rest("collected in 7.1ms", 0), "collected in 7.1ms");
+        assert_eq!(rest("collected in 7.1ms", 3_140_000), "collected in 7.1ms, a lull after 3.1ms");
+        assert_eq!(rest("collected in 7.1ms", NO_LULL), "collected in 7.1ms, no lull in time");
+    }
 }
