@@ -8,7 +8,7 @@
 
 use crate::arch::touch;
 use crate::clock;
-use crate::revival::{self, Count};
+use crate::revival;
 use crate::say::die;
 use crate::syscall::{futex_wait, futex_wake_all, membarrier, monotonic, set_sigaction};
 use crate::template::{RECORD, SIGACTIONS};
@@ -30,7 +30,6 @@ static START: AtomicU64 = AtomicU64::new(0);
 static SOMEBODY_RUNS: AtomicBool = AtomicBool::new(false);
 /// See `went_on`.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
-static COUNT: Count = Count::new();
 /// `InstanceArgs::nap`
 static NAP: AtomicU64 = AtomicU64::new(0);
 
@@ -75,7 +74,7 @@ pub unsafe extern "C" fn instance_prepare(arguments: *const InstanceArgs) {
     }
     NAP.store(nap, SeqCst);
     WENT_ON.store(0, SeqCst);
-    COUNT.restart();
+    revival::restart();
 }
 
 /// Where the restorer jumps to.
@@ -119,10 +118,6 @@ pub(crate) fn word() -> u64 {
 /// How many restores lie between the first JVM and this process.
 pub fn epoch() -> u32 {
     EPOCH.load(SeqCst)
-}
-
-pub(crate) fn count() -> &'static Count {
-    &COUNT
 }
 
 /// CLOCK_MONOTONIC when this instance began.

@@ -25,7 +25,7 @@ use linux_raw_sys::prctl::PR_SET_NAME;
 static EXPECTED: AtomicU32 = AtomicU32::new(0);
 
 /// What an instance counts.
-pub(crate) struct Count {
+struct Count {
     /// The next thread that is to be made.
     next: AtomicU32,
     /// Threads of this instance that exist and stand in their handlers.
@@ -36,24 +36,12 @@ pub(crate) struct Count {
     shared: AtomicBool,
 }
 
-impl Count {
-    pub(crate) const fn new() -> Self {
-        Self {
-            next: AtomicU32::new(0),
-            revived: AtomicU32::new(0),
-            complete: AtomicU64::new(0),
-            shared: AtomicBool::new(false),
-        }
-    }
-
-    /// Before any thread of the instance is made.
-    pub(crate) fn restart(&self) {
-        self.next.store(CAPTURER + 1, SeqCst);
-        self.revived.store(0, SeqCst);
-        self.complete.store(0, SeqCst);
-        self.shared.store(false, SeqCst);
-    }
-}
+static COUNT: Count = Count {
+    next: AtomicU32::new(0),
+    revived: AtomicU32::new(0),
+    complete: AtomicU64::new(0),
+    shared: AtomicBool::new(false),
+};
 
 const RSEQ_SIGNATURE: u64 = 0x5305_3053;
 /// What glibc registers, whatever part of it is in use.
@@ -70,9 +58,17 @@ pub(crate) fn expect(count: u32) {
     EXPECTED.store(count, SeqCst);
 }
 
+/// Before any thread of an instance is made.
+pub(crate) fn restart() {
+    COUNT.next.store(CAPTURER + 1, SeqCst);
+    COUNT.revived.store(0, SeqCst);
+    COUNT.complete.store(0, SeqCst);
+    COUNT.shared.store(false, SeqCst);
+}
+
 /// The restorer's second thread makes threads, while the first one goes on into the instance.
 pub extern "C" fn instance_others() {
-    count().shared.store(true, SeqCst);
+    COUNT.shared.store(true, SeqCst);
     revive_rest();
 }
 
@@ -81,14 +77,10 @@ pub(crate) fn begin(leader: u32) -> ! {
     if EXPECTED.load(SeqCst) > CAPTURER {
         revive(CAPTURER);
     }
-    if !count().shared.load(SeqCst) {
+    if !COUNT.shared.load(SeqCst) {
         while revive_next() {}
     }
     become_leader(leader)
-}
-
-fn count() -> &'static Count {
-    instance::count()
 }
 
 /// Makes what is left to be made, one after the other, and each comes back before the next is made.
@@ -100,7 +92,7 @@ fn revive_rest() {
 
 /// Makes a thread that nobody has made yet; whether there was one.
 fn revive_next() -> bool {
-    let number = count().next.fetch_add(1, SeqCst);
+    let number = COUNT.next.fetch_add(1, SeqCst);
     let there_is_one = number < EXPECTED.load(SeqCst);
     if there_is_one {
         revive(number);
@@ -201,11 +193,10 @@ pub(crate) fn rejoin(slot: *mut ThreadSlot) {
             waits::keep_polling(frame);
         }
     }
-    let count = count();
     // Each wake costs whoever waits a turn of a processor, and a virtual machine an interrupt: the last one does it.
-    if count.revived.fetch_add(1, SeqCst) + 1 == EXPECTED.load(SeqCst) {
-        count.complete.store(monotonic(), SeqCst);
-        futex_wake_all(&count.revived, false);
+    if COUNT.revived.fetch_add(1, SeqCst) + 1 == EXPECTED.load(SeqCst) {
+        COUNT.complete.store(monotonic(), SeqCst);
+        futex_wake_all(&COUNT.revived, false);
     }
 }
 
@@ -230,14 +221,13 @@ unsafe fn register_rseq(fs_base: u64) {
 /// The capturing thread, which has nothing else to do: makes what is left to be made, and waits until all are back. CLOCK_MONOTONIC then.
 pub(crate) fn complete() -> u64 {
     revive_rest();
-    let count = count();
     loop {
-        let seen = count.revived.load(SeqCst);
+        let seen = COUNT.revived.load(SeqCst);
         if seen >= EXPECTED.load(SeqCst) {
             break;
         }
-        futex_wait(&count.revived, seen, u64::MAX / 2, false);
+        futex_wait(&COUNT.revived, seen, u64::MAX / 2, false);
     }
     // The last one has counted itself, and is about to write it down.
-    Some(count.complete.load(SeqCst)).filter(|&time| time != 0).unwrap_or_else(monotonic)
+    Some(COUNT.complete.load(SeqCst)).filter(|&time| time != 0).unwrap_or_else(monotonic)
 }
