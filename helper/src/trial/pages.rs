@@ -43,8 +43,12 @@ pub fn read(process: Process, operations: &[MapOperation]) -> Result<Vec<Range<u
 /// Of these ascending ranges the pages that a write makes an instance's own.
 pub fn ownable(ranges: &[Range<u64>], operations: &[MapOperation]) -> Vec<Range<u64>> {
     let own = OwnedLater::new(operations);
+    pages_of(ranges, |page| own.hold(page))
+}
+
+fn pages_of(ranges: &[Range<u64>], wanted: impl Fn(u64) -> bool) -> Vec<Range<u64>> {
     let mut pages = Vec::new();
-    for page in ranges.iter().flat_map(|range| range.clone().step_by(PAGE as usize)).filter(|&page| own.hold(page)) {
+    for page in ranges.iter().flat_map(|range| range.clone().step_by(PAGE as usize)).filter(|&page| wanted(page)) {
         push(&mut pages, page);
     }
     pages
@@ -129,12 +133,7 @@ pub fn map_later(ranges: &[Range<u64>]) -> Vec<MapOperation> {
 /// What maps these pages while the restore's second thread still maps the rest: those of them that nobody may write to, from the top down.
 pub fn read_ahead(ranges: &[Range<u64>], operations: &[MapOperation]) -> Vec<MapOperation> {
     let libraries = Places::new(operations, is_read_only_file);
-    let mut pages = Vec::new();
-    for page in
-        ranges.iter().flat_map(|range| range.clone().step_by(PAGE as usize)).filter(|&page| libraries.hold(page))
-    {
-        push(&mut pages, page);
-    }
+    let mut pages = pages_of(ranges, |page| libraries.hold(page));
     pages.reverse();
     advise(&pages, OP_READ_AHEAD, 0)
 }
