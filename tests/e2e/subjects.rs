@@ -74,6 +74,9 @@ fn side_by_side(stage: &Stage, how: How) -> Outcome {
     }
     seen.kept(&original)?;
     stage.check(&mut original)?;
+    // Said in the log, which the subject of the environment asks for.
+    let slow = original.err.text().contains("will take Java code");
+    ensure!(!slow, "{}", original.tell("its environment's entries were not found"));
     seen.look_at(&original)?;
     let mut late = restore(stage)?;
     stage.check(&mut late)?;

@@ -12,7 +12,7 @@ import java.util.TreeSet;
  * The environment is the restorer's, wherever one looks: System.getenv, a child process, /proc. The file env-PID in the
  * trigger directory tells an instance which variables it must see, as KEY=VALUE lines.
  */
-@Traits(env = "HOTFORK_ONLY_ORIGINAL=1 HOTFORK_TEST_ENV=original", harness = "env")
+@Traits(env = "HOTFORK_ONLY_ORIGINAL=1 HOTFORK_TEST_ENV=original HOTFORK_LOG=warn", harness = "env")
 public final class Environment extends Subject {
     private static final String ONLY_ORIGINAL = "HOTFORK_ONLY_ORIGINAL";
     private static final String TEST = "HOTFORK_TEST_ENV";
