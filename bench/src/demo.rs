@@ -52,7 +52,7 @@ pub fn run(args: &DemoArgs) -> Outcome<()> {
     let port = if is_free(PORT) { PORT } else { demo.ports.free()? };
 
     demo.progress.step(&format!("1. Starting the Spring service the normal way, JDK {}, on port {port}", jdk.version));
-    page_cache::read(jdk.files()?.iter().chain([&SPRING.jar()?]).map(PathBuf::as_path))?;
+    page_cache::read_anew(jdk.files()?.iter().chain([&SPRING.jar()?]).map(PathBuf::as_path))?;
     let start = || setting.start(port, &demo.work);
     let (mut original, normal) = FirstResponse::of(start, port, SPRING.measured, FURTHER_REQUESTS)?;
     demo.progress.step(&format!("   first response {} ms after exec", milliseconds(normal.since_exec as f64)));
@@ -123,7 +123,7 @@ fn capture_under_load(
 
 fn side_by_side(demo: &mut Demo, image: &Path, port: u16, body: &[u8]) -> Outcome<Vec<FirstResponse>> {
     demo.progress.step(&format!("4. Restoring it {INSTANCES} times, side by side with the original"));
-    page_cache::read([image, &demo.product.hotfork, &demo.product.agent])?;
+    page_cache::read_anew([image, &demo.product.hotfork, &demo.product.agent])?;
     let mut instances = Vec::new();
     let mut restores = Vec::new();
     for number in 1..=INSTANCES {

@@ -33,7 +33,7 @@ pub fn measure(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Vec<O
 }
 
 fn answered(bench: &Bench, setting: &Setting, image: &Image, prefetch: bool) -> Outcome<u64> {
-    page_cache::read([image.path.as_path(), &bench.product.hotfork, &bench.product.agent])?;
+    page_cache::read_anew([image.path.as_path(), &bench.product.hotfork, &bench.product.agent])?;
     let options: &[&str] = if prefetch { &[] } else { &["--no-prefetch"] };
     let start = || startup::start_with(bench, setting, image, None, options);
     let (mut process, first) = FirstResponse::of(start, image.port, setting.sample.other(), 0)?;

@@ -115,7 +115,7 @@ fn round(bench: &Bench, setting: &Setting, ways: &Ways) -> Outcome<Round> {
     files.extend(ways.aot.map_or(Ok(Vec::new()), AotCache::files)?);
     files.extend(ways.dump.as_ref().map_or(Ok(Vec::new()), Dump::files)?);
     // Before each start: one takes so long that the kernel may drop what nobody reads meanwhile.
-    let read_files = || page_cache::read(files.iter().map(PathBuf::as_path));
+    let read_files = || page_cache::read_anew(files.iter().map(PathBuf::as_path));
     let ask = |start: &dyn Fn() -> Outcome<Process>, further| {
         read_files()?;
         service::first_response(sample, start, image.port, further, Some(&image.body))
