@@ -20,10 +20,7 @@ pub fn read_anew<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Outcome<()> {
     read_each(paths, |file| posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED))
 }
 
-fn read_each<'a>(
-    paths: impl IntoIterator<Item = &'a Path>,
-    before: impl Fn(&File) -> nix::Result<()>,
-) -> Outcome<()> {
+fn read_each<'a>(paths: impl IntoIterator<Item = &'a Path>, before: impl Fn(&File) -> nix::Result<()>) -> Outcome<()> {
     for path in paths {
         let what = format!("read {}", path.display());
         let mut file = File::open(path).during(&what)?;
