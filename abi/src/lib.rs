@@ -27,3 +27,5 @@ pub const ABI_VERSION: u32 = 21;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub const PAGE: u64 = 4096;
+/// Which one entry of the page directory maps.
+pub const HUGE_PAGE: u64 = 2 << 20;

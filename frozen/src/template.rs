@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use hotfork_abi::record::CaptureRecord;
 use hotfork_abi::template::{END, EQUAL_PAGES, PROTECT, Range, Reply, Request, SCAN_PAGES, UP, Up, WRITE};
-use hotfork_abi::{ABI_VERSION, PAGE, Plain};
+use hotfork_abi::{ABI_VERSION, HUGE_PAGE, PAGE, Plain};
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::{PR_SET_DUMPABLE, PR_SET_NAME};
 
@@ -196,13 +196,18 @@ fn write_ranges(request: &Request, file: Option<i32>, reply: &mut Reply) {
 }
 
 /// In one call at a time: the page cache holds what a call writes in folios as large as that and the place in the file allow (ext4 since Linux 6.16, XFS since 5.18), and
-/// to read in a larger one is cheaper. One as large as a huge page is mapped as such, and the first write there unmaps it again.
+/// to read in a larger one is cheaper.
 const WRITE_BLOCK: u64 = 64 * PAGE;
+
+/// How much of a range one call writes. A folio as large as a huge page is mapped as one where it lies in the file as it does in memory.
+fn block(range: &Range) -> u64 {
+    let is_huge = range.address % HUGE_PAGE == 0 && range.offset % HUGE_PAGE == 0 && range.length >= HUGE_PAGE;
+    if is_huge { HUGE_PAGE } else { range.length.min(WRITE_BLOCK - range.offset % WRITE_BLOCK) }
+}
 
 fn write_range(file: i32, mut range: Range) -> Result<(), Errno> {
     while range.length > 0 {
-        let length = range.length.min(WRITE_BLOCK - range.offset % WRITE_BLOCK);
-        let arguments = [file as u64, range.address, length, range.offset, 0, 0];
+        let arguments = [file as u64, range.address, block(&range), range.offset, 0, 0];
         // SAFETY: the kernel reads the template's own memory, and answers EFAULT where there is none.
         let written = unsafe { call(nr::__NR_pwrite64, arguments) }?;
         if written == 0 {
@@ -251,4 +256,22 @@ fn only_byte(page: u64) -> Option<u8> {
     let words = unsafe { core::slice::from_raw_parts(page as *const u64, PAGE as usize / 8) };
     let [byte, ..] = words.first()?.to_ne_bytes();
     words.iter().all(|&word| word == u64::from_ne_bytes([byte; 8])).then_some(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn huge_pages_are_written_whole_where_they_lie_in_the_file_as_in_memory() {
+        let of = |address, offset, length| block(&Range { address, length, offset });
+        assert_eq!(of(3 * HUGE_PAGE, HUGE_PAGE, 5 * HUGE_PAGE), HUGE_PAGE);
+        for (address, offset, length) in
+            [(PAGE, 0, 2 * HUGE_PAGE), (HUGE_PAGE, WRITE_BLOCK, 2 * HUGE_PAGE), (0, 0, HUGE_PAGE - PAGE)]
+        {
+            assert_eq!(of(address, offset, length), WRITE_BLOCK);
+        }
+        assert_eq!(of(0, WRITE_BLOCK - PAGE, HUGE_PAGE), PAGE);
+        assert_eq!(of(0, PAGE, 3 * PAGE), 3 * PAGE);
+    }
 }

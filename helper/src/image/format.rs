@@ -14,7 +14,7 @@ use hotfork_abi::plain_struct;
 
 pub const MAGIC: [u8; 8] = *b"HOTFORK\0";
 /// One integer; another version says "take it again".
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 /// Large folios want file offsets that are aligned well.
 pub const PAGES_START: u64 = 64 * 1024;
 pub const CHUNK: u64 = 1024 * 1024;

@@ -9,7 +9,8 @@ use crate::image::manifest::Manifest;
 use crate::save::first_pages;
 use hotfork_abi::PAGE;
 use hotfork_abi::restore::{
-    FILE_IMAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE, OP_ADVISE_LATER, OP_READ_AHEAD,
+    FILE_IMAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE, OP_ADVISE_LATER, OP_PRIVATE_FILE,
+    OP_READ_AHEAD,
 };
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ const KNOWN: [u32; 5] = [
     MADV_POPULATE_WRITE,
 ];
 
-/// Index of the first operation that would read where there is no read-only memory of a file, or none yet, or behind the file's end: that
+/// Index of the first operation that would read where there is no memory of the image and no read-only one of a file, or none yet, or behind the file's end: that
 /// kills. Every operation was found sound before.
 pub fn first_unreadable(operations: &[MapOperation], manifest: &Manifest) -> Option<usize> {
     let readable = |operation: &MapOperation| {
@@ -32,12 +33,18 @@ pub fn first_unreadable(operations: &[MapOperation], manifest: &Manifest) -> Opt
         let length = operation.length.min(size.saturating_sub(operation.offset));
         operation.address..operation.address + length
     };
-    let mut ranges: Vec<_> = operations.iter().filter(|one| is_read_only_file(one)).map(readable).collect();
+    let mut ranges: Vec<_> =
+        operations.iter().filter(|one| is_read_only_file(one) || is_of_the_image(one)).map(readable).collect();
     ranges.sort_unstable_by_key(|range| range.start);
     let ranges = merge(ranges);
     let in_order = go_downwards(operations);
     let unreadable = |one: &MapOperation| !in_order || !is_inside(&range(one), &ranges);
     operations.iter().position(|one| one.operation == OP_READ_AHEAD && unreadable(one))
+}
+
+const fn is_of_the_image(operation: &MapOperation) -> bool {
+    let readable = operation.protection & libc::PROT_READ as u32 != 0;
+    operation.operation == OP_PRIVATE_FILE && operation.file == FILE_IMAGE && readable
 }
 
 /// Whether each mapping lies below all that was mapped before it, or over some of what was mapped since the last one that did.

@@ -4,11 +4,10 @@
 
 use crate::restore::merged;
 use crate::trial::pages::without;
+use hotfork_abi::HUGE_PAGE;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use std::ops::Range;
 
-/// Of x86-64.
-const HUGE: u64 = 2 << 20;
 /// Each costs every restore a system call, and splits a mapping.
 const AT_MOST: usize = 8;
 const READ_WRITE: u32 = (libc::PROT_READ | libc::PROT_WRITE) as u32;
@@ -23,7 +22,7 @@ pub fn of_free_heap(heap: &Range<u64>, operations: &[MapOperation]) -> Vec<MapOp
         ranges.sort_unstable_by_key(|range| range.start);
         merged(ranges)
     };
-    let whole = |range: &Range<u64>| range.start.next_multiple_of(HUGE)..range.end & !(HUGE - 1);
+    let whole = |range: &Range<u64>| range.start.next_multiple_of(HUGE_PAGE)..range.end & !(HUGE_PAGE - 1);
     let mut free: Vec<_> =
         without(&ranges(true), &ranges(false)).iter().map(whole).filter(|range| range.start < range.end).collect();
     free.sort_by_key(|range| std::cmp::Reverse(range.end - range.start));

@@ -6,6 +6,7 @@ use hotfork_abi::PAGE;
 use hotfork_abi::record::{KnownRange, RANGE_CODE, RANGE_JAVA_HEAP, RANGE_METASPACE};
 
 const NAMES: [&str; 6] = ["java heap", "metaspace", "code", "native", "stacks", "files"];
+const METASPACE: usize = 1;
 const CODE: usize = 2;
 const NATIVE: usize = 3;
 const STACKS: usize = 4;
@@ -13,6 +14,11 @@ const FILES: usize = 5;
 
 /// Index into `NAMES`.
 pub type Kind = usize;
+
+/// Metaspace, code, and what was changed in files that hold such (the CDS archive): instances read much of it, and write to little.
+pub const fn is_mostly_read(kind: Kind) -> bool {
+    matches!(kind, METASPACE | CODE | FILES)
+}
 
 /// Finds the kind of a page.
 pub struct Kinds {
@@ -59,7 +65,7 @@ impl Kinds {
         }
         match range.kind {
             RANGE_JAVA_HEAP => Some(0),
-            RANGE_METASPACE => Some(1),
+            RANGE_METASPACE => Some(METASPACE),
             RANGE_CODE => Some(CODE),
             _ => None,
         }

@@ -7,7 +7,7 @@ use crate::host::kernel;
 use hotfork_abi::restore::{
     FILE_IMAGE, MapOperation, OP_ADVISE, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE, OP_PROTECT, OP_SHARED_FILE,
 };
-use hotfork_abi::template;
+use hotfork_abi::{HUGE_PAGE, template};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +92,9 @@ impl Plan {
         if run.is_empty() {
             return;
         }
+        if part.huge {
+            self.align(run);
+        }
         let (length, offset) = (run.end - run.start, self.pages_end);
         self.overlay(&part.area, run.start, length, offset);
         let mut from = run.start;
@@ -103,6 +106,18 @@ impl Plan {
         }
         self.write(from..run.end, offset + (from - run.start));
         self.pages_end += length;
+    }
+
+    /// Huge pages of the file lie where those of memory do, if the run has a whole one.
+    fn align(&mut self, run: &Range<u64>) {
+        if run.start.next_multiple_of(HUGE_PAGE) + HUGE_PAGE > run.end {
+            return;
+        }
+        let place = self.pages_end + run.start.wrapping_sub(self.pages_end) % HUGE_PAGE;
+        if place > self.pages_end {
+            self.holes.push(self.pages_end..place);
+            self.pages_end = place;
+        }
     }
 
     fn write(&mut self, pages: Range<u64>, offset: u64) {

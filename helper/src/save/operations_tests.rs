@@ -23,7 +23,7 @@ fn area(start: u64, end: u64, protection: u32, source: Source) -> Area {
 }
 
 fn with(area: Area, runs: &[std::ops::Range<u64>]) -> Contents {
-    Contents { area, runs: runs.to_vec(), gaps: Vec::new(), repeated: Vec::new() }
+    Contents { area, runs: runs.to_vec(), gaps: Vec::new(), repeated: Vec::new(), huge: false }
 }
 
 type Short = (u32, u64, u64, u64, u32, u32, u32);
@@ -49,6 +49,25 @@ fn runs_lie_over_the_mapping_and_densely_in_the_file() {
     assert_eq!(writes, [(0x100000, 0x1000, START), (0x180000, 0x2000, START + 0x1000)]);
     assert_eq!((plan.pages_end, plan.mapping_count), (START + 0x3000, 3));
     assert_eq!((plan.total_mapped, plan.private_writable), (0x100000, 0x100000));
+}
+
+#[test]
+fn huge_pages_lie_in_the_file_as_in_memory() {
+    let start = 0x7f00_0000_0000 + HUGE_PAGE / 2;
+    let of = |pages: u64, huge| {
+        let anonymous = area(start, start + pages * 0x1000, READ | WRITE, Source::Anonymous);
+        let mut part = with(anonymous, &[start..start + pages * 0x1000]);
+        part.huge = huge;
+        plan(&[part], START)
+    };
+    let whole = of(768, true);
+    let offset = whole.operations[0].offset;
+    assert_eq!((offset % HUGE_PAGE, offset - START < HUGE_PAGE), (HUGE_PAGE / 2, true));
+    assert_eq!((&whole.holes[..], whole.pages_end), (&[START..offset][..], offset + 768 * 0x1000));
+    assert_eq!(whole.writes[0].offset, offset);
+    for dense in [of(767, true), of(768, false)] {
+        assert_eq!((dense.operations[0].offset, dense.holes.len()), (START, 0));
+    }
 }
 
 #[test]

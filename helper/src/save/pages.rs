@@ -1,7 +1,8 @@
 //! Which pages of an area go into the image.
 
 use super::areas::{Area, Source};
-use super::kinds::{Counts, Kinds};
+use super::huge_blocks;
+use super::kinds::{Counts, Kinds, is_mostly_read};
 use super::repeated;
 use super::template::{Template, TemplateError};
 use crate::proc::ProcError;
@@ -33,6 +34,8 @@ pub struct Contents {
     pub gaps: Vec<Range<u64>>,
     /// Stretches of one other byte within the runs, in address order.
     pub repeated: Vec<Range<u64>>,
+    /// To be mapped in huge pages where there are whole ones.
+    pub huge: bool,
 }
 
 /// What decides about pages.
@@ -91,13 +94,21 @@ impl Selection<'_> {
         };
         let left_out: Vec<_> =
             repeated.iter().map(|stretch| stretch.start + repeated::stored(stretch)..stretch.end).collect();
+        let [mut mostly_read, mut all] = [0, 0];
         for run in &runs {
             for page in run.clone().step_by(PAGE as usize).filter(|&page| !holds(&gaps, page)) {
                 let kind = self.kinds.of(&area, page);
+                mostly_read += usize::from(is_mostly_read(kind));
+                all += 1;
                 if holds(&left_out, page) { self.counts.repeated(kind) } else { self.counts.in_image(kind) }
             }
         }
-        Ok(Contents { area, runs, gaps, repeated })
+        // Not every piece of metaspace is known as such.
+        let huge = area.mapped_from_image && 2 * mostly_read > all;
+        if huge {
+            gaps = huge_blocks::without_short_gaps(&runs, gaps);
+        }
+        Ok(Contents { area, runs, gaps, repeated, huge })
     }
 
     /// The pages that are neither zero nor free heap, and stretches of them that hold one byte.

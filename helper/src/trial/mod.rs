@@ -73,7 +73,9 @@ fn ask(
     let first = requests::first(instance, targets)?;
     // Before the other addresses are asked for: what each of them writes besides, most instances never need.
     let by_first_answer = pages::without(&look()?, &before);
-    let read_by_first_answer = pages::without(&read()?, &read_before);
+    let read_now = read()?;
+    let read_by_first_answer = pages::without(&read_now, &read_before);
+    let huge = pages::huge(&read_now, operations);
     let used = instance.used();
     let later = requests::later(instance, targets)?;
     let compiling_ns = instance.compiled(alive);
@@ -92,8 +94,8 @@ fn ask(
     };
     let mut populate = pages::populate(&before, OP_ADVISE);
     populate.extend(pages::populate(&by_first_answer, OP_ADVISE_LATER));
-    populate.extend(pages::map_later(&read_by_first_answer));
-    populate.extend(pages::read_ahead(&read_before, operations));
+    populate.extend(pages::map_later(&pages::without(&read_by_first_answer, &huge)));
+    populate.extend(pages::read_ahead(&read_before, &huge, operations));
     Ok((populate, trial))
 }
 

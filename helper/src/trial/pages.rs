@@ -3,11 +3,11 @@
 use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
 use crate::restore::is_read_only_file;
-use hotfork_abi::PAGE;
 use hotfork_abi::restore::{
-    MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE_LATER, OP_ANONYMOUS, OP_COPY, OP_PRIVATE_FILE,
-    OP_READ_AHEAD, OP_SHARED_FILE,
+    FILE_IMAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE_LATER, OP_ANONYMOUS, OP_COPY,
+    OP_PRIVATE_FILE, OP_READ_AHEAD, OP_SHARED_FILE,
 };
+use hotfork_abi::{HUGE_PAGE, PAGE};
 use std::ops::Range;
 
 /// Ascending; only pages that a restore does not make private anyway.
@@ -130,11 +130,21 @@ pub fn map_later(ranges: &[Range<u64>]) -> Vec<MapOperation> {
     advise(ranges, OP_ADVISE_LATER, MADV_POPULATE_READ)
 }
 
-/// What maps these pages while the restore's second thread still maps the rest: those of them that nobody may write to, from the top down.
-pub fn read_ahead(ranges: &[Range<u64>], operations: &[MapOperation]) -> Vec<MapOperation> {
+/// Huge pages of the image that an instance has mapped as such, or whole: it has written to none of their pages.
+pub fn huge(read: &[Range<u64>], operations: &[MapOperation]) -> Vec<Range<u64>> {
+    let image = Places::new(operations, |one| one.operation == OP_PRIVATE_FILE && one.file == FILE_IMAGE);
+    let inside = read.iter().map(|range| range.start.next_multiple_of(HUGE_PAGE)..range.end & !(HUGE_PAGE - 1));
+    let blocks = inside.flat_map(|range| range.step_by(HUGE_PAGE as usize)).map(|start| start..start + HUGE_PAGE);
+    blocks.filter(|block| image.hold(block.start) && image.hold(block.end - PAGE)).collect()
+}
+
+/// What maps these pages while the restore's second thread still maps the rest: those of them that nobody may write to, and the first of each of `huge`, from the top
+/// down.
+pub fn read_ahead(ranges: &[Range<u64>], huge: &[Range<u64>], operations: &[MapOperation]) -> Vec<MapOperation> {
     let libraries = Places::new(operations, is_read_only_file);
     let mut pages = pages_of(ranges, |page| libraries.hold(page));
-    pages.reverse();
+    pages.extend(huge.iter().map(|block| block.start..block.start + PAGE));
+    pages.sort_unstable_by_key(|range| std::cmp::Reverse(range.start));
     advise(&pages, OP_READ_AHEAD, 0)
 }
 
@@ -197,9 +207,33 @@ mod tests {
             of(OP_ANONYMOUS, 0x30000, libc::PROT_READ),
             of(OP_PRIVATE_FILE, 0x40000, libc::PROT_NONE),
         ];
-        let ahead = read_ahead(&[0x11000..0x12000, 0x13000..0x15000, 0x20000..0x50000], &operations);
+        let ahead = read_ahead(&[0x11000..0x12000, 0x13000..0x15000, 0x20000..0x50000], &[], &operations);
         let places: Vec<_> = ahead.iter().map(|one| (one.operation, one.address, one.length)).collect();
         assert_eq!(places, [(OP_READ_AHEAD, 0x13000, 0x2000), (OP_READ_AHEAD, 0x11000, 0x1000)]);
+    }
+
+    #[test]
+    fn whole_huge_pages_of_the_image_are_read_ahead_by_their_first() {
+        let of = |file, start: u64, end: u64| MapOperation {
+            operation: OP_PRIVATE_FILE,
+            address: start,
+            length: end - start,
+            protection: (libc::PROT_READ | libc::PROT_WRITE) as u32,
+            file,
+            ..populate(&[0..0], OP_ADVISE)[0]
+        };
+        let operations = [
+            of(FILE_IMAGE, HUGE_PAGE, 4 * HUGE_PAGE),
+            of(FILE_IMAGE, 6 * HUGE_PAGE, 6 * HUGE_PAGE + PAGE),
+            of(1, 8 * HUGE_PAGE, 9 * HUGE_PAGE),
+        ];
+        // Of the third one page was not read, the sixth is not all the image's.
+        let read = [HUGE_PAGE - PAGE..4 * HUGE_PAGE - PAGE, 6 * HUGE_PAGE..9 * HUGE_PAGE];
+        let huge = huge(&read, &operations);
+        assert_eq!(huge, [HUGE_PAGE..2 * HUGE_PAGE, 2 * HUGE_PAGE..3 * HUGE_PAGE]);
+        let places: Vec<_> =
+            read_ahead(&[], &huge, &operations).iter().map(|one| (one.operation, one.address, one.length)).collect();
+        assert_eq!(places, [(OP_READ_AHEAD, 2 * HUGE_PAGE, PAGE), (OP_READ_AHEAD, HUGE_PAGE, PAGE)]);
     }
 
     #[test]
