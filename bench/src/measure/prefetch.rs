@@ -8,6 +8,7 @@ use crate::first_response::FirstResponse;
 use crate::page_cache;
 use crate::service::Setting;
 use serde::Serialize;
+use std::path::Path;
 
 /// Nanoseconds from exec to the first answer.
 #[derive(Serialize)]
@@ -18,6 +19,7 @@ pub struct OtherFirst {
 
 /// Pairs whose halves take turns in coming first.
 pub fn measure(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Vec<OtherFirst>> {
+    page_cache::read_anew(files(bench, image))?;
     (0..bench.plan.prefetch_pairs)
         .map(|number| {
             let one = |prefetch| answered(bench, setting, image, prefetch);
@@ -32,8 +34,12 @@ pub fn measure(bench: &Bench, setting: &Setting, image: &Image) -> Outcome<Vec<O
         .collect()
 }
 
+fn files<'a>(bench: &'a Bench, image: &'a Image) -> [&'a Path; 3] {
+    [&image.path, &bench.product.hotfork, &bench.product.agent]
+}
+
 fn answered(bench: &Bench, setting: &Setting, image: &Image, prefetch: bool) -> Outcome<u64> {
-    page_cache::read_anew([image.path.as_path(), &bench.product.hotfork, &bench.product.agent])?;
+    page_cache::read(files(bench, image))?;
     let options: &[&str] = if prefetch { &[] } else { &["--no-prefetch"] };
     let start = || startup::start_with(bench, setting, image, None, options);
     let (mut process, first) = FirstResponse::of(start, image.port, setting.sample.other(), 0)?;
