@@ -39,7 +39,7 @@ crate::plain_struct! {
         pub mapped_down_to: u64,
         /// Index of the operation that failed.
         pub failed_at: u64,
-        /// Index of the first prefetch that nobody has begun with.
+        /// How often one of the threads has taken some of the prefetches, or found all of them taken.
         pub claimed: u64,
         /// `CaptureRecord::instance_others`, 0 where the second thread makes no threads.
         pub others: u64,

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use hotfork_abi::ahead::*;
 use hotfork_abi::restore::{MapOperation, READ_AHEAD};
 
-/// Prefetches that one thread begins with at a time.
+/// Prefetches that one thread takes at a time.
 const CLAIM: usize = 8;
 /// How long the second thread brings in what is for later, in nanoseconds.
 const LATER_AT_MOST: u64 = 1_000_000;
@@ -112,7 +112,7 @@ impl Shared {
         }
         self.state().store(AHEAD_MAPPED, SeqCst);
         wait_while(|| !self.zones().is_empty() && self.state().load(SeqCst) == AHEAD_MAPPED);
-        self.share_prefetch();
+        self.share_prefetch(End::Last);
         wait_while(|| self.state().load(SeqCst) != AHEAD_PREPARED);
         let others = self.others().load(SeqCst);
         if others != 0 {
@@ -165,7 +165,7 @@ impl Shared {
         self.state().store(AHEAD_COMPLETE, SeqCst);
         prepare();
         self.state().store(AHEAD_PREPARED, SeqCst);
-        self.share_prefetch();
+        self.share_prefetch(End::First);
     }
 
     /// Page faults of the instance's first moments are taken while there is nothing else to do. A fault needs no lock of the address space,
@@ -185,17 +185,31 @@ impl Shared {
         }
     }
 
-    fn share_prefetch(&self) {
+    /// One thread goes from the begin on, the other from the end, until all are taken: a page that is copied locks the piece of the page cache that it lies in, up to 2 MB, and
+    /// who waits for that falls asleep.
+    fn share_prefetch(&self, from: End) {
         let operations = self.operations();
         let prefetch = operations.prefetch();
-        loop {
-            let next = self.claimed().fetch_add(CLAIM as u64, SeqCst) as usize;
-            match prefetch.get(next..prefetch.len().min(next + CLAIM)) {
-                Some(some) if !some.is_empty() => bring_in(some),
-                _ => return,
+        let parts = prefetch.len().div_ceil(CLAIM);
+        for own in 0..parts {
+            if self.claimed().fetch_add(1, SeqCst) >= parts as u64 {
+                return;
             }
+            let part = match from {
+                End::First => own,
+                End::Last => parts - 1 - own,
+            };
+            let some = prefetch.get(part * CLAIM..prefetch.len().min((part + 1) * CLAIM));
+            bring_in(some.unwrap_or_default());
         }
     }
+}
+
+/// Of the prefetches.
+#[derive(Clone, Copy)]
+enum End {
+    First,
+    Last,
 }
 
 /// The second thread was sent to another processor than the first one's, and what it makes inherits that.
