@@ -23,7 +23,7 @@ pub const OP_NONE: u32 = 7;
 pub const OP_ADVISE_LATER: u32 = 8;
 
 /// A byte of each `READ_AHEAD` bytes is read, by the restore's first thread while the second one still maps. Memory of files that nobody may
-/// write to. Behind all others that it could lie over.
+/// write to, and of the image where a trial wrote to nothing. Behind all others that it could lie over.
 pub const OP_READ_AHEAD: u32 = 9;
 
 /// What one page fault maps of a file, from a multiple of it on (the kernel's fault_around_bytes).

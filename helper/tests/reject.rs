@@ -187,6 +187,13 @@ fn other_prefetch_sets_do_no_harm() {
         assert_eq!(output.status.code(), Some(GOOD), "{name}: {}", stderr(&output));
         assert!(output.stdout.ends_with(DATA_TEXT.as_bytes()), "{name}");
     }
+    let scratch = Scratch::new("prefetch-of-what-may-be-written");
+    let mut tiny = Tiny::new();
+    let code = tiny.operations.iter_mut().find(|one| one.address == CODE).unwrap();
+    code.protection |= libc::PROT_WRITE as u32;
+    tiny.operations.push(operation(OP_READ_AHEAD, CODE, PAGE, 0, 0));
+    let output = restore(&scratch.image(&tiny.bytes()));
+    assert_eq!(output.status.code(), Some(GOOD), "memory of the image: {}", stderr(&output));
     let scratch = Scratch::new("prefetch-untried");
     let mut tiny = Tiny::new();
     // What threads write at once is known without a trial.
