@@ -5,12 +5,17 @@
 use hotfork_abi::{HUGE_PAGE, PAGE};
 use std::ops::Range;
 
+/// The whole huge pages of a range, which may be none.
+pub const fn inside(range: &Range<u64>) -> Range<u64> {
+    range.start.next_multiple_of(HUGE_PAGE)..range.end & !(HUGE_PAGE - 1)
+}
+
 /// Bytes of a block that are stored although they could have been left out, so that it is whole.
 const FILLED: u64 = 32 * PAGE;
 
 /// Of these gaps in runs, both ascending, those that are too long for that, or belong to no whole block.
 pub fn without_short_gaps(runs: &[Range<u64>], gaps: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    let whole = |start: u64| runs.iter().any(|run| run.start <= start && start + HUGE_PAGE <= run.end);
+    let whole = |start: u64| runs.iter().any(|run| inside(run).contains(&start));
     let length_in = |start: u64| -> u64 {
         let parts = gaps.iter().map(|gap| gap.start.max(start)..gap.end.min(start + HUGE_PAGE));
         parts.filter(|part| !part.is_empty()).map(|part| part.end - part.start).sum()

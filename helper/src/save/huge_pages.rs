@@ -2,9 +2,9 @@
 //! fault for each 4 KB is a quarter of a warm request's time. What the first request uses stays as it is, and with
 //! it the memory of an instance that serves one.
 
+use super::huge_blocks::inside;
 use crate::restore::merged;
 use crate::trial::pages::without;
-use hotfork_abi::HUGE_PAGE;
 use hotfork_abi::restore::{MapOperation, OP_ADVISE, OP_ANONYMOUS};
 use std::ops::Range;
 
@@ -22,9 +22,8 @@ pub fn of_free_heap(heap: &Range<u64>, operations: &[MapOperation]) -> Vec<MapOp
         ranges.sort_unstable_by_key(|range| range.start);
         merged(ranges)
     };
-    let whole = |range: &Range<u64>| range.start.next_multiple_of(HUGE_PAGE)..range.end & !(HUGE_PAGE - 1);
     let mut free: Vec<_> =
-        without(&ranges(true), &ranges(false)).iter().map(whole).filter(|range| range.start < range.end).collect();
+        without(&ranges(true), &ranges(false)).iter().map(inside).filter(|range| range.start < range.end).collect();
     free.sort_by_key(|range| std::cmp::Reverse(range.end - range.start));
     free.truncate(AT_MOST);
     free.sort_unstable_by_key(|range| range.start);

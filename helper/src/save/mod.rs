@@ -25,7 +25,7 @@ mod dead_heap;
 mod dead_stacks;
 mod entry;
 pub mod first_pages;
-mod huge_blocks;
+pub mod huge_blocks;
 mod huge_pages;
 mod image;
 pub mod kinds;

@@ -1,6 +1,7 @@
 //! From areas with their runs to the restorer's operations and the layout of the image's pages.
 
 use super::areas::{Area, Source};
+use super::huge_blocks;
 use super::pages::Contents;
 use super::repeated;
 use crate::host::kernel;
@@ -110,7 +111,7 @@ impl Plan {
 
     /// Huge pages of the file lie where those of memory do, if the run has a whole one.
     fn align(&mut self, run: &Range<u64>) {
-        if run.start.next_multiple_of(HUGE_PAGE) + HUGE_PAGE > run.end {
+        if huge_blocks::inside(run).is_empty() {
             return;
         }
         let place = self.pages_end + run.start.wrapping_sub(self.pages_end) % HUGE_PAGE;

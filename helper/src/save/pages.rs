@@ -106,6 +106,7 @@ impl Selection<'_> {
         // Not every piece of metaspace is known as such.
         let huge = area.mapped_from_image && 2 * mostly_read > all;
         if huge {
+            // What is stored for that stays counted as what it is, zero or dead: some hundred kilobytes of a large image.
             gaps = huge_blocks::without_short_gaps(&runs, gaps);
         }
         Ok(Contents { area, runs, gaps, repeated, huge })

@@ -3,6 +3,7 @@
 use crate::proc::pagemap::Pagemap;
 use crate::proc::{ProcError, Process, maps};
 use crate::restore::is_read_only_file;
+use crate::save::huge_blocks;
 use hotfork_abi::restore::{
     FILE_IMAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MapOperation, OP_ADVISE_LATER, OP_ANONYMOUS, OP_COPY,
     OP_PRIVATE_FILE, OP_READ_AHEAD, OP_SHARED_FILE,
@@ -133,8 +134,8 @@ pub fn map_later(ranges: &[Range<u64>]) -> Vec<MapOperation> {
 /// Huge pages of the image that an instance has mapped as such, or whole: it has written to none of their pages.
 pub fn huge(read: &[Range<u64>], operations: &[MapOperation]) -> Vec<Range<u64>> {
     let image = Places::new(operations, |one| one.operation == OP_PRIVATE_FILE && one.file == FILE_IMAGE);
-    let inside = read.iter().map(|range| range.start.next_multiple_of(HUGE_PAGE)..range.end & !(HUGE_PAGE - 1));
-    let blocks = inside.flat_map(|range| range.step_by(HUGE_PAGE as usize)).map(|start| start..start + HUGE_PAGE);
+    let whole = read.iter().map(huge_blocks::inside);
+    let blocks = whole.flat_map(|range| range.step_by(HUGE_PAGE as usize)).map(|start| start..start + HUGE_PAGE);
     blocks.filter(|block| image.hold(block.start) && image.hold(block.end - PAGE)).collect()
 }
 
