@@ -350,7 +350,9 @@ fn an_ordinary_user_restores_but_needs_its_limits() {
     let scratch = Scratch::new("user");
     let image = scratch.image(&Tiny::new().bytes());
     let program = scratch.0.join("hotfork");
-    std::fs::copy(env!("CARGO_BIN_EXE_hotfork"), &program).unwrap();
+    // By a process of its own: what another test forks meanwhile would hold a file open for writing that is open here, and such a one cannot be executed (ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_hotfork")).arg(&program).status().unwrap();
+    assert!(copied.success(), "copy the helper: {copied}");
     let as_nobody = |limit: &str| {
         let identity = ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--no-new-privs"];
         let mut command = Command::new("setpriv");
