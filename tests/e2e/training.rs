@@ -3,6 +3,7 @@
 use crate::cat::Talk;
 use crate::web::Web;
 use hotfork_tests::hotfork::{command, finish, inspected};
+use hotfork_tests::jdk::Collector;
 use hotfork_tests::matrix::{Cell, Extent, World, cells, once};
 use hotfork_tests::ports;
 use hotfork_tests::process::LIMIT;
@@ -121,6 +122,10 @@ fn urls(cell: &Cell) -> Outcome {
     web.is_left_alone(&talk)?;
     let image = inspected(&web.image())?;
     ensure!(!image.to_string().contains("will be found closed\""), "{image}");
+    // These give replaced code back at the second of two whole collections.
+    let twice = cell.jdk.major >= 20 && matches!(cell.collector, Collector::Serial | Collector::Parallel);
+    let (rest, word) = (image["taken"]["rest"].to_string(), if twice { "collected twice in" } else { "collected in" });
+    ensure!(rest.contains(word), "{rest} has not {word:?}");
     talk.exits(0)?;
 
     let mut instance = Talk::start("instance", web.run(&options))?;

@@ -82,10 +82,11 @@ impl Rest {
         // It leaves all pieces unsorted: whoever asks for memory next sorts those of its arena, and touches each. Better the
         // application does than its instances (the trim at the end leaves few).
         malloc::trim();
-        match collection::collect(jvm, flags) {
-            Ok(took) => {
+        // A load of ours is a training: nobody waits for its answers.
+        match collection::collect(jvm, flags, self.pool_is_left) {
+            Ok(collected) => {
                 self.collected = true;
-                self.say(format!("collected in {took:.1?}, {}", serve(&mut threads)));
+                self.say(format!("{collected}, {}", serve(&mut threads)));
             }
             Err(why) => self.say(format!("not collected: {why}")),
         }
