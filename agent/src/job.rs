@@ -220,11 +220,20 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<Option<u64>
     let busy = Busy::begin()?;
     let mut occasion = occasion.clone();
     let rest = job.options.quiesce.then(|| Rest::begin(jvm));
-    let _resumed_at_the_end = load::pause();
-    if let Some(rest) = rest {
-        occasion.rest = rest.end(jvm);
+    let mut paused = load::pause();
+    if let Some(mut rest) = rest {
+        rest.settle(jvm);
+        // Once: a collector that marks all the time would do so again.
+        if rest.is_armed_again() {
+            drop(paused);
+            rest.serve_again();
+            paused = load::pause();
+            rest.settle(jvm);
+        }
+        occasion.rest = rest.told();
     }
     let outcome = capture::capture(jvm, &job.options, &occasion);
+    let _resumed_at_the_end = paused;
     drop(busy);
     let Again { better_than, tries_left } = occasion.again;
     let poor = match outcome? {

@@ -1,6 +1,7 @@
 //! `run --load`: a training load from the moment the application listens until the image is taken.
 
 use crate::cat::Talk;
+use crate::tools::tool;
 use crate::web::Web;
 use hotfork_tests::hotfork::{command, finish, inspected};
 use hotfork_tests::jdk::Collector;
@@ -14,11 +15,19 @@ use nix::unistd::Pid;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub fn trials(world: &Arc<World>) -> Vec<Trial> {
     [
         cells(world, "training::urls", 17, Extent::Rotated(2), urls),
         cells(world, "training::a_command", 17, Extent::Rotated(3), a_command),
+        cells(
+            world,
+            "training::a_collection_in_its_pause",
+            17,
+            Extent::Of(&[Collector::G1]),
+            a_collection_in_its_pause,
+        ),
         once(world, "training::the_agent_alone", the_agent_alone),
         once(world, "training::a_failed_capture_does_not_end_it", a_failed_capture_does_not_end_it),
         once(world, "training::a_better_image_is_not_trained_for", a_better_image_is_not_trained_for),
@@ -143,6 +152,28 @@ fn urls(cell: &Cell) -> Outcome {
     let said = instance.process.err.text();
     ensure!(!said.contains("training"), "an instance speaks of a load: {said}");
     instance.exits(0)
+}
+
+/// What a collection arms while nothing is served, each instance would disarm in its first request, and write to each method that it calls.
+fn a_collection_in_its_pause(cell: &Cell) -> Outcome {
+    let web = Web::new(cell)?;
+    let mut talk = web.start(&["--when", "after=4s", "--load", &web.url("/")])?;
+    web.listen(&mut talk)?;
+    web.is_asked(20)?;
+    // It is silent for a second now and then, and for more than five before a capture.
+    wait::until(LIMIT, "the load pauses", || {
+        let before = web.asked();
+        std::thread::sleep(Duration::from_secs(2));
+        before.is_ok_and(|before| web.asked() == Ok(before + 1))
+    })?;
+    tool(&cell.jdk, "jcmd", &[&talk.process.pid().to_string(), "GC.run"])?;
+    talk.hotfork_tells(SAVED)?;
+    let rest = inspected(&web.image())?["taken"]["rest"].to_string();
+    // Before JDK 20 G1 armed nothing.
+    let expected = cell.jdk.major >= 20;
+    ensure_eq!(rest.contains("code armed again, served on for"), expected, "that it served on, in {rest}");
+    ensure!(!rest.contains("code armed again,") || rest.matches("young collection in").count() == 2, "{rest}");
+    talk.exits(0)
 }
 
 /// It begins with the port that the application opens, and takes what it has started with it.

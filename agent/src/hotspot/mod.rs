@@ -1,5 +1,5 @@
 //! Where this JVM keeps what a capture and the warm-up detector have to know, read from outside: exported vmStructs,
-//! thread-local storage, /proc/self/maps. Only the compile queues, the time of the last deflation and the sweeper's count need a symbol table, and only `flags` writes.
+//! thread-local storage, /proc/self/maps. Only the compile queues, the time of the last deflation, the sweeper's count and that of markings need a symbol table, and only `flags` writes.
 
 mod clock;
 pub mod code_cache;
@@ -9,6 +9,7 @@ pub mod counters;
 pub mod flags;
 mod heap;
 pub mod libjvm;
+pub mod marking;
 mod metaspace;
 mod perf;
 pub mod stacks;

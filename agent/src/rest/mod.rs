@@ -14,6 +14,7 @@ mod young;
 pub use idle::Lull;
 
 use crate::hotspot::flags::Flags;
+use crate::hotspot::marking::Marking;
 use crate::hotspot::vmstructs::VmStructs;
 use crate::jvm::Jvm;
 use crate::load;
@@ -44,6 +45,8 @@ const COMPILES_WITHIN: Duration = Duration::from_secs(5);
 pub struct Rest {
     structs: Option<VmStructs>,
     collected: bool,
+    /// With what it counted when the application had served on.
+    marking: Option<(Marking, u64)>,
     /// The chunk pool is to be emptied when the load rests.
     pool_is_left: bool,
     done: Vec<String>,
@@ -53,7 +56,7 @@ impl Rest {
     /// While the application serves.
     pub fn begin(jvm: &Jvm) -> Self {
         let structs = VmStructs::open();
-        let mut rest = Self { collected: false, pool_is_left: false, done: Vec::new(), structs };
+        let mut rest = Self { collected: false, marking: None, pool_is_left: false, done: Vec::new(), structs };
         match rest.structs.as_ref().and_then(Flags::find) {
             Some(flags) => rest.under_load(jvm, &flags),
             None => rest.say("not collected: HotSpot's flags were not found"),
@@ -74,6 +77,8 @@ impl Rest {
             self.say("not collected: the application is idle, and would meet its code re-armed");
             return;
         }
+        // Shenandoah marks again and again, whatever is done about it.
+        let marking = if flags.is_set("UseShenandoahGC") { None } else { Marking::find_in_this_process() };
         // Better when nothing compiles any more, if that can be had. Six seconds of serving on leave garbage: before the collection.
         self.pool_is_left = load::runs();
         if !self.pool_is_left {
@@ -86,7 +91,11 @@ impl Rest {
         match collection::collect(jvm, flags, self.pool_is_left) {
             Ok(collected) => {
                 self.collected = true;
-                self.say(format!("{collected}, {}", serve(&mut threads)));
+                self.say(format!("{collected}, {}", serve(&mut threads, marking.as_ref())));
+                self.marking = marking.map(|marking| {
+                    let count = marking.count();
+                    (marking, count)
+                });
             }
             Err(why) => self.say(format!("not collected: {why}")),
         }
@@ -98,8 +107,8 @@ impl Rest {
         self.say("chunk pool emptied");
     }
 
-    /// When its load, as far as it is ours, rests. What was done.
-    pub fn end(mut self, jvm: &Jvm) -> String {
+    /// When its load, as far as it is ours, rests.
+    pub fn settle(&mut self, jvm: &Jvm) {
         let idle = idle::compilers_in_time();
         self.say(if idle { "compilers idle" } else { "compilers still at work" });
         if self.pool_is_left {
@@ -114,6 +123,33 @@ impl Rest {
         // Also what that collection has begun.
         if !idle::background_in_time() {
             self.say("the JVM's own threads still at work");
+        }
+    }
+
+    /// Whether a collector has begun to mark since the application served on, and has armed code again: G1 does so at a young collection, by the
+    /// occupancy that it foresees.
+    pub fn is_armed_again(&self) -> bool {
+        self.marking.as_ref().is_some_and(|(marking, count)| marking.count() != *count)
+    }
+
+    /// When its load goes on.
+    pub fn serve_again(&mut self) {
+        let mut threads = Threads::default();
+        if !is_busy(&mut threads) {
+            return;
+        }
+        let marking = self.marking.as_ref().map(|(marking, _)| marking);
+        let served = serve(&mut threads, marking);
+        self.say(format!("code armed again, {served}"));
+        if let Some((marking, count)) = &mut self.marking {
+            *count = marking.count();
+        }
+    }
+
+    /// What was done.
+    pub fn told(mut self) -> String {
+        if self.is_armed_again() {
+            self.say("code armed again");
         }
         self.done.join(", ")
     }
@@ -133,13 +169,18 @@ fn is_busy_now(threads: &mut Threads) -> bool {
 }
 
 /// Lets the application serve until its code is disarmed, and its compilers keep up.
-fn serve(threads: &mut Threads) -> String {
+fn serve(threads: &mut Threads, marking: Option<&Marking>) -> String {
     let (begin, born) = (Instant::now(), epoch());
+    let mut armed = marking.map(Marking::count);
     let (mut served, mut second) = (Duration::ZERO, VecDeque::new());
     // What it used before.
     let mut looked = threads.look().is_ok();
     while looked && !is_served(served, &second, begin.elapsed()) && epoch() == born {
         std::thread::sleep(LOOK / 4);
+        let now = marking.map(Marking::count);
+        if now != armed {
+            (served, armed) = (Duration::ZERO, now);
+        }
         looked = threads.look().is_ok_and(|used| {
             served += Duration::from_nanos(used.app);
             second.push_front(used);
