@@ -90,6 +90,11 @@ impl Jvm {
         Some(classes.len() as u64)
     }
 
+    /// Such as 21.
+    pub fn java_version(&self) -> Option<u32> {
+        self.property("java.vm.specification.version").parse().ok()
+    }
+
     pub fn property(&self, name: &str) -> String {
         self.ti.get_system_property(name).unwrap_or_default()
     }

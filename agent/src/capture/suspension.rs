@@ -168,6 +168,5 @@ fn acquire(jvm: &Jvm, virtual_threads: bool) -> Result<(), CaptureError> {
 }
 
 fn has_virtual_threads(jvm: &Jvm) -> bool {
-    let version = jvm.property("java.vm.specification.version");
-    version.parse::<u32>().is_ok_and(|version| version >= 21)
+    jvm.java_version().is_some_and(|version| version >= 21)
 }

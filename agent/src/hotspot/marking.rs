@@ -12,17 +12,28 @@ const CYCLES: &[u8] = b"_ZN9CodeCache9_gc_epochE";
 
 pub struct Marking {
     place: u64,
+    noted: u64,
 }
 
 impl Marking {
     /// Of the libjvm that is mapped here.
     pub fn find_in_this_process() -> Option<Self> {
         let [place] = symbols::find(&super::maps().ok()?, [CYCLES]);
-        Some(Self { place: place? })
+        let mut marking = Self { place: place?, noted: 0 };
+        marking.note();
+        Some(marking)
     }
 
-    /// Changes with each begin and end.
-    pub fn count(&self) -> u64 {
+    pub fn note(&mut self) {
+        self.noted = self.count();
+    }
+
+    /// Whether one has begun or ended since `note`.
+    pub fn has_moved(&self) -> bool {
+        self.count() != self.noted
+    }
+
+    fn count(&self) -> u64 {
         // SAFETY: a static uint64_t of libjvm, which collectors write at any time.
         unsafe { (self.place as *const u64).read_volatile() }
     }

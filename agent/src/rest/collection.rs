@@ -31,5 +31,5 @@ pub fn collect(jvm: &Jvm, flags: &Flags, nobody_waits: bool) -> Result<String, S
 
 /// Before, a sweeper of its own gave it back.
 fn keeps_replaced_code(jvm: &Jvm) -> bool {
-    jvm.property("java.vm.specification.version").parse::<u32>().is_ok_and(|version| version >= 20)
+    jvm.java_version().is_some_and(|version| version >= 20)
 }

@@ -3,7 +3,8 @@
 //! The order was measured. A full collection re-arms the entry barrier of every compiled method (since JDK 20 with
 //! every collector), and its next call writes to the code itself: a page of its own for each method that an instance calls.
 //! So after it the application serves on until its code is disarmed. What has died meanwhile a young collection takes,
-//! which arms nothing and leaves eden empty: no collection falls into an instance's first requests.
+//! which arms nothing and leaves eden empty: no collection falls into an instance's first requests. (If a collector begins to mark all the
+//! same, which arms code, the application serves on once more.)
 
 mod collection;
 mod idle;
@@ -45,8 +46,8 @@ const COMPILES_WITHIN: Duration = Duration::from_secs(5);
 pub struct Rest {
     structs: Option<VmStructs>,
     collected: bool,
-    /// With what it counted when the application had served on.
-    marking: Option<(Marking, u64)>,
+    /// It has noted when the application had served on; there only if it was collected.
+    marking: Option<Marking>,
     /// The chunk pool is to be emptied when the load rests.
     pool_is_left: bool,
     done: Vec<String>,
@@ -78,7 +79,7 @@ impl Rest {
             return;
         }
         // Shenandoah marks again and again, whatever is done about it.
-        let marking = if flags.is_set("UseShenandoahGC") { None } else { Marking::find_in_this_process() };
+        let mut marking = if flags.is_set("UseShenandoahGC") { None } else { Marking::find_in_this_process() };
         // Better when nothing compiles any more, if that can be had. Six seconds of serving on leave garbage: before the collection.
         self.pool_is_left = load::runs();
         if !self.pool_is_left {
@@ -91,11 +92,8 @@ impl Rest {
         match collection::collect(jvm, flags, self.pool_is_left) {
             Ok(collected) => {
                 self.collected = true;
-                self.say(format!("{collected}, {}", serve(&mut threads, marking.as_ref())));
-                self.marking = marking.map(|marking| {
-                    let count = marking.count();
-                    (marking, count)
-                });
+                self.say(format!("{collected}, {}", serve(&mut threads, marking.as_mut())));
+                self.marking = marking;
             }
             Err(why) => self.say(format!("not collected: {why}")),
         }
@@ -129,20 +127,15 @@ impl Rest {
     /// Whether a collector has begun to mark since the application served on, and has armed code again: G1 does so at a young collection, by the
     /// occupancy that it foresees.
     pub fn is_armed_again(&self) -> bool {
-        self.marking.as_ref().is_some_and(|(marking, count)| marking.count() != *count)
+        self.marking.as_ref().is_some_and(Marking::has_moved)
     }
 
     /// When its load goes on.
     pub fn serve_again(&mut self) {
         let mut threads = Threads::default();
-        if !is_busy(&mut threads) {
-            return;
-        }
-        let marking = self.marking.as_ref().map(|(marking, _)| marking);
-        let served = serve(&mut threads, marking);
-        self.say(format!("code armed again, {served}"));
-        if let Some((marking, count)) = &mut self.marking {
-            *count = marking.count();
+        if is_busy(&mut threads) {
+            let served = serve(&mut threads, self.marking.as_mut());
+            self.say(format!("code armed again, {served}"));
         }
     }
 
@@ -169,24 +162,26 @@ fn is_busy_now(threads: &mut Threads) -> bool {
 }
 
 /// Lets the application serve until its code is disarmed, and its compilers keep up.
-fn serve(threads: &mut Threads, marking: Option<&Marking>) -> String {
+fn serve(threads: &mut Threads, mut marking: Option<&mut Marking>) -> String {
     let (begin, born) = (Instant::now(), epoch());
-    let mut armed = marking.map(Marking::count);
+    if let Some(marking) = &mut marking {
+        marking.note();
+    }
     let (mut served, mut second) = (Duration::ZERO, VecDeque::new());
     // What it used before.
     let mut looked = threads.look().is_ok();
     while looked && !is_served(served, &second, begin.elapsed()) && epoch() == born {
         std::thread::sleep(LOOK / 4);
-        let now = marking.map(Marking::count);
-        if now != armed {
-            (served, armed) = (Duration::ZERO, now);
-        }
         looked = threads.look().is_ok_and(|used| {
             served += Duration::from_nanos(used.app);
             second.push_front(used);
             second.truncate(SECOND_OF_LOOKS);
             true
         });
+        if let Some(marking) = marking.as_mut().filter(|marking| marking.has_moved()) {
+            marking.note();
+            served = Duration::ZERO;
+        }
     }
     let took = begin.elapsed();
     match served < SERVED {

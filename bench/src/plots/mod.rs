@@ -27,7 +27,7 @@ pub fn run(args: &PlotArgs) -> Outcome<()> {
     let report: Value = serde_json::from_str(&text).during(what)?;
     if links(&report).is_empty() {
         return Err(Failure(format!(
-            "{} holds no startups and no runs of the detector: nothing to plot",
+            "{} holds no startups and no runs of the detector, of which plots are made: measure them (--only startup, --only detector)",
             args.json.display()
         )));
     }
