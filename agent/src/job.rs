@@ -226,9 +226,11 @@ fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<Option<u64>
         // Once: a collector that marks all the time would do so again.
         if rest.is_armed_again() {
             drop(paused);
-            rest.serve_again();
+            let served = rest.serve_again();
             paused = load::pause();
-            rest.settle(jvm);
+            if served {
+                rest.settle(jvm);
+            }
         }
         occasion.rest = rest.told();
     }

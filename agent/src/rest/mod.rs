@@ -130,13 +130,15 @@ impl Rest {
         self.marking.as_ref().is_some_and(Marking::has_moved)
     }
 
-    /// When its load goes on.
-    pub fn serve_again(&mut self) {
+    /// When its load goes on; false where there is none, and nothing has changed.
+    pub fn serve_again(&mut self) -> bool {
         let mut threads = Threads::default();
-        if is_busy(&mut threads) {
+        let busy = is_busy(&mut threads);
+        if busy {
             let served = serve(&mut threads, self.marking.as_mut());
             self.say(format!("code armed again, {served}"));
         }
+        busy
     }
 
     /// What was done.

@@ -10,10 +10,17 @@ pub use requests::{compiles, first_response, requests};
 pub use restore::{costs, image, memory, steps, threads};
 pub use running::{detector, gaps, live_objects};
 
-use crate::measure::startup::Startup;
+use crate::first_response::FirstResponse;
+use crate::measure::startup::{Round, Startup};
 use crate::report::Report;
 use crate::statistics::Summary;
 use crate::table::{Table, milliseconds};
+
+/// A way to start, and its first response in the rounds that measured it.
+type Way = (&'static str, fn(&Round) -> Option<&FirstResponse>);
+
+/// The ways to start soon, beside a restore.
+const PEERS: [Way; 2] = [("AOT cache", |round| round.aot.as_ref()), ("CRIU", |round| round.criu.as_ref())];
 
 pub fn figures(report: &Report) -> Table {
     let mut table = Table::new(&["figure", "setting", "measured", "goal", ""]).with_text(5);

@@ -1,16 +1,11 @@
 //! The other ways to start soon, beside a restore: what their JVMs hold, and how they go on.
 
-use super::{median, setting};
+use super::{PEERS, Way, median, setting};
 use crate::figures::{later_requests, over};
-use crate::first_response::FirstResponse;
-use crate::measure::startup::{Round, Startup};
+use crate::measure::startup::Startup;
 use crate::report::Report;
 use crate::statistics::summary;
 use crate::table::{Table, megabytes};
-
-type Way = (&'static str, fn(&Round) -> Option<&FirstResponse>);
-
-const PEERS: [Way; 2] = [("AOT cache", |round| round.aot.as_ref()), ("CRIU", |round| round.criu.as_ref())];
 
 /// A row for each way that was measured, and one for the restores beside them.
 pub fn peers(report: &Report) -> Table {

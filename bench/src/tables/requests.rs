@@ -1,24 +1,18 @@
 //! Each way to start: its first response, its requests, what it compiles.
 
-use super::{median, range, setting};
+use super::{PEERS, Way, median, range, setting};
 use crate::figures::{later_requests, over};
-use crate::first_response::FirstResponse;
-use crate::measure::startup::Round;
 use crate::report::Report;
 use crate::statistics::{Summary, summary};
 use crate::table::{Table, grouped};
 
 /// Only with the columns of what was measured.
 pub fn first_response(report: &Report) -> Table {
-    type Way = (&'static str, fn(&Round) -> Option<&FirstResponse>);
-    let ways: [Way; 4] = [
-        ("normal start", |round| Some(&round.normal)),
-        ("AOT cache", |round| round.aot.as_ref()),
-        ("CRIU", |round| round.criu.as_ref()),
-        ("restore", |round| Some(&round.restore)),
-    ];
+    let ways: [Way; 2] = [("normal start", |round| Some(&round.normal)), ("restore", |round| Some(&round.restore))];
+    let [normal, restore] = &ways;
     let rounds = || report.startups.iter().flat_map(|startup| &startup.rounds);
-    let measured: Vec<&Way> = ways.iter().filter(|(_, way)| rounds().any(|round| way(round).is_some())).collect();
+    let peers = PEERS.iter().filter(|(_, way)| rounds().any(|round| way(round).is_some()));
+    let measured: Vec<&Way> = [normal].into_iter().chain(peers).chain([restore]).collect();
     let mut header = vec!["", "rounds"];
     header.extend(measured.iter().flat_map(|(name, _)| [*name, "min - max"]));
     let mut table = Table::new(&header);
