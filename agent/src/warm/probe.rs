@@ -14,8 +14,11 @@ use hotfork_abi::Plain;
 use hotfork_abi::warm::{QUEUE_UNKNOWN, TICK_COMPILERS_STOPPED, Tick};
 use std::time::{Duration, Instant};
 
-/// Walking the code cache takes 0.1 ms for a thousand methods.
-const CENSUS_EVERY: u32 = 4;
+const CLASSES_EVERY: u32 = 4;
+/// Walking the code cache takes 0.1 ms for a thousand methods, so for each thousand a tick goes by without. The windows of a young JVM are three
+/// ticks long: a count in each keeps what was compiled before them out of them.
+const THOUSAND: u32 = 1000;
+const METHODS_EVERY_AT_MOST: u32 = 4;
 
 pub struct Probe {
     threads: Threads,
@@ -27,6 +30,8 @@ pub struct Probe {
     classes: Option<ClassCounters>,
     began: Instant,
     ticks: u32,
+    /// The tick that counts methods.
+    methods_at: u32,
     hot_methods: u32,
     loaded: u64,
 }
@@ -55,8 +60,20 @@ impl Probe {
         let classes = ClassCounters::find(&structs);
         let sampler = Sampler::new(signal::install()?);
         let began = Instant::now();
-        let (ticks, hot_methods, loaded) = (0, 0, 0);
-        Ok(Self { threads, sampler, code, compilers, use_compiler, classes, began, ticks, hot_methods, loaded })
+        let (ticks, methods_at, hot_methods, loaded) = (0, 0, 0, 0);
+        Ok(Self {
+            threads,
+            sampler,
+            code,
+            compilers,
+            use_compiler,
+            classes,
+            began,
+            ticks,
+            methods_at,
+            hot_methods,
+            loaded,
+        })
     }
 
     /// What happened since the last one.
@@ -72,8 +89,11 @@ impl Probe {
             }
         }
         self.sampler.follow(self.threads.of_the_application());
-        if self.ticks.is_multiple_of(CENSUS_EVERY) {
+        if self.ticks == self.methods_at {
             self.hot_methods = self.code.hot_methods();
+            self.methods_at += (1 + self.hot_methods / THOUSAND).min(METHODS_EVERY_AT_MOST);
+        }
+        if self.ticks.is_multiple_of(CLASSES_EVERY) {
             self.loaded = self.count_classes(jvm);
         }
         self.ticks += 1;
