@@ -4,9 +4,8 @@ use crate::capture::{self, Again, CaptureError, Occasion, Outcome};
 use crate::jvm::{JavaError, Jvm};
 use crate::options::Options;
 use crate::report::{self, megabytes, milliseconds};
-use crate::rest::Rest;
 use crate::warm::{self, Wait};
-use crate::{load, ready, resnapshot};
+use crate::{load, ready, resnapshot, rest};
 use hotfork_abi::warm::{NOT_PROVEN_WARM, WARM};
 use hotfork_frozen::instance::epoch;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -218,24 +217,12 @@ impl Drop for Busy {
 /// What a poor trial cost, where the image is to be taken again.
 fn attempt_once(jvm: &Jvm, job: &Job, occasion: &Occasion) -> Result<Option<u64>, CaptureError> {
     let busy = Busy::begin()?;
-    let mut occasion = occasion.clone();
-    let rest = job.options.quiesce.then(|| Rest::begin(jvm));
-    let mut paused = load::pause();
-    if let Some(mut rest) = rest {
-        rest.settle(jvm);
-        // Once: a collector that marks all the time would do so again.
-        if rest.is_armed_again() {
-            drop(paused);
-            let served = rest.serve_again();
-            paused = load::pause();
-            if served {
-                rest.settle(jvm);
-            }
-        }
-        occasion.rest = rest.told();
-    }
+    let (rest, _resumed_at_the_end) = match job.options.quiesce {
+        true => rest::bring_to_rest(jvm),
+        false => (String::new(), load::pause()),
+    };
+    let occasion = Occasion { rest, ..occasion.clone() };
     let outcome = capture::capture(jvm, &job.options, &occasion);
-    let _resumed_at_the_end = paused;
     drop(busy);
     let Again { better_than, tries_left } = occasion.again;
     let poor = match outcome? {

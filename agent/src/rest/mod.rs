@@ -18,7 +18,7 @@ use crate::hotspot::flags::Flags;
 use crate::hotspot::marking::Marking;
 use crate::hotspot::vmstructs::VmStructs;
 use crate::jvm::Jvm;
-use crate::load;
+use crate::load::{self, Paused};
 use crate::warm::{Threads, Used};
 use hotfork_frozen::instance::epoch;
 use std::collections::VecDeque;
@@ -42,8 +42,24 @@ const COMPILERS_PART: u64 = 10;
 const SECOND_OF_LOOKS: usize = 8;
 const COMPILES_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is done while the application serves, and after it has been given a rest; and what came of it, for the image.
-pub struct Rest {
+/// What was done, for the image. The load, as far as it is ours, stands still until what is given is dropped.
+pub fn bring_to_rest(jvm: &Jvm) -> (String, Paused) {
+    let mut rest = Rest::begin(jvm);
+    let mut paused = load::pause();
+    rest.settle(jvm);
+    // Once: a collector that marks all the time would do so again.
+    if rest.is_armed_again() {
+        drop(paused);
+        let served = rest.serve_again();
+        paused = load::pause();
+        if served {
+            rest.settle(jvm);
+        }
+    }
+    (rest.told(), paused)
+}
+
+struct Rest {
     structs: Option<VmStructs>,
     collected: bool,
     /// It has noted when the application had served on; there only if it was collected.
@@ -55,7 +71,7 @@ pub struct Rest {
 
 impl Rest {
     /// While the application serves.
-    pub fn begin(jvm: &Jvm) -> Self {
+    fn begin(jvm: &Jvm) -> Self {
         let structs = VmStructs::open();
         let mut rest = Self { collected: false, marking: None, pool_is_left: false, done: Vec::new(), structs };
         match rest.structs.as_ref().and_then(Flags::find) {
@@ -106,7 +122,7 @@ impl Rest {
     }
 
     /// When its load, as far as it is ours, rests.
-    pub fn settle(&mut self, jvm: &Jvm) {
+    fn settle(&mut self, jvm: &Jvm) {
         let idle = idle::compilers_in_time();
         self.say(if idle { "compilers idle" } else { "compilers still at work" });
         if self.pool_is_left {
@@ -126,12 +142,12 @@ impl Rest {
 
     /// Whether a collector has begun to mark since the application served on, and has armed code again: G1 does so at a young collection, by the
     /// occupancy that it foresees.
-    pub fn is_armed_again(&self) -> bool {
+    fn is_armed_again(&self) -> bool {
         self.marking.as_ref().is_some_and(Marking::has_moved)
     }
 
     /// When its load goes on; false where there is none, and nothing has changed.
-    pub fn serve_again(&mut self) -> bool {
+    fn serve_again(&mut self) -> bool {
         let mut threads = Threads::default();
         let busy = is_busy(&mut threads);
         if busy {
@@ -142,7 +158,7 @@ impl Rest {
     }
 
     /// What was done.
-    pub fn told(mut self) -> String {
+    fn told(mut self) -> String {
         if self.is_armed_again() {
             self.say("code armed again");
         }

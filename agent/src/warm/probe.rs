@@ -91,7 +91,7 @@ impl Probe {
         self.sampler.follow(self.threads.of_the_application());
         if self.ticks == self.methods_at {
             self.hot_methods = self.code.hot_methods();
-            self.methods_at += (1 + self.hot_methods / THOUSAND).min(METHODS_EVERY_AT_MOST);
+            self.methods_at += ticks_until_methods_are_counted(self.hot_methods);
         }
         if self.ticks.is_multiple_of(CLASSES_EVERY) {
             self.loaded = self.count_classes(jvm);
@@ -122,5 +122,20 @@ impl Probe {
     /// CPU time that the calling thread has used.
     pub fn own_cpu() -> Duration {
         Duration::from_nanos(clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0))
+    }
+}
+
+fn ticks_until_methods_are_counted(hot_methods: u32) -> u32 {
+    (1 + hot_methods / THOUSAND).min(METHODS_EVERY_AT_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewer_methods_the_oftener_they_are_counted() {
+        let hot_methods = [0, 999, 1000, 2500, 3000, 40_000];
+        assert_eq!(hot_methods.map(ticks_until_methods_are_counted), [1, 1, 2, 3, 4, 4]);
     }
 }
