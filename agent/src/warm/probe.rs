@@ -15,7 +15,7 @@ use hotfork_abi::warm::{QUEUE_UNKNOWN, TICK_COMPILERS_STOPPED, Tick};
 use std::time::{Duration, Instant};
 
 const CLASSES_EVERY: u32 = 4;
-/// Walking the code cache takes 0.1 ms for a thousand methods, so for each thousand a tick goes by without. The windows of a young JVM are three
+/// Walking the code cache takes 0.1 ms for a thousand methods of any tier, so for each thousand a tick goes by without. The windows of a young JVM are three
 /// ticks long: a count in each keeps what was compiled before them out of them.
 const THOUSAND: u32 = 1000;
 const METHODS_EVERY_AT_MOST: u32 = 4;
